@@ -1,0 +1,76 @@
+/*
+ * intel-iommu and the host IOMMUs behind its assigned devices
+ *
+ * The map of intel_iommu_host.c; included by it and by intel_iommu.c, by
+ * nobody else.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_I386_INTEL_IOMMU_HOST_H
+#define HW_I386_INTEL_IOMMU_HOST_H
+
+#include "hw/i386/intel_iommu.h"
+#include "system/host_iommu_device.h"
+
+/**
+ * vtd_host_init() - make room for what @s learns of its hosts
+ *
+ * @s: the vIOMMU, being realized. It owns the result until QEMU ends.
+ */
+void vtd_host_init(IntelIOMMUState *s);
+
+/**
+ * vtd_set_iommu_device() - PCIIOMMUOps.set_iommu_device() of intel-iommu
+ *
+ * Checks that the host IOMMU behind a device can back what the guest is
+ * told. Until vtd_host_freeze(), what the user left open is lowered to what
+ * the host can do, and never raised again. A device that is refused lowers
+ * nothing.
+ *
+ * @bus: bus of the device (not of an alias)
+ * @opaque: the IntelIOMMUState
+ * @devfn: device and function of the device (not of an alias)
+ * @hiod: what the host can do. A reference is taken until
+ *        vtd_unset_iommu_device().
+ * @errp: tells what does not fit, and what to do
+ *
+ * Returns: whether the host can back the vIOMMU
+ */
+bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
+                          HostIOMMUDevice *hiod, Error **errp);
+
+/**
+ * vtd_unset_iommu_device() - PCIIOMMUOps.unset_iommu_device() of intel-iommu
+ *
+ * What was adopted stays in force. Does nothing where the device was never
+ * set.
+ *
+ * @bus: bus of the device
+ * @opaque: the IntelIOMMUState
+ * @devfn: device and function of the device
+ */
+void vtd_unset_iommu_device(PCIBus *bus, void *opaque, int devfn);
+
+/**
+ * vtd_get_viommu_flags() - PCIIOMMUOps.get_viommu_flags() of intel-iommu
+ *
+ * First-stage tables of the guest are nested on a second stage of the host
+ * (VT-d 4.1, 3.8 "Nested Translation").
+ *
+ * @opaque: the IntelIOMMUState
+ *
+ * Returns: VIOMMU_FLAG_WANT_NESTING_PARENT with x-flts=on, or 0
+ */
+uint64_t vtd_get_viommu_flags(void *opaque);
+
+/**
+ * vtd_host_freeze() - from now on the guest may have seen CAP and ECAP
+ *
+ * Called at machine-done. Devices that come later are checked only.
+ *
+ * @s: the vIOMMU
+ */
+void vtd_host_freeze(IntelIOMMUState *s);
+
+#endif /* HW_I386_INTEL_IOMMU_HOST_H */
