@@ -1,0 +1,66 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Where the build directory keeps what the lab is made of.
+
+Every other file of the lab asks here and joins no path below the build
+directory itself. The lab writes below `lab` and `kernel` alone.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+
+
+@dataclass(frozen=True)
+class BuildTree:
+    """The layout of one build directory; owns no file in it."""
+
+    top: Path
+
+    @classmethod
+    def from_environment(cls) -> 'BuildTree':
+        """The build directory named by BUILD_DIR, else `build` of the
+        checkout this file stands in."""
+        checkout = Path(__file__).resolve().parents[2]
+        return cls(Path(os.environ.get('BUILD_DIR')
+                        or checkout / 'build').absolute())
+
+    @property
+    def qemu(self) -> Path:
+        """The QEMU under test."""
+        return self.top / 'qemu-system-x86_64'
+
+    @property
+    def base_qemu(self) -> Path:
+        """The pristine base's QEMU; there once `make base` has run."""
+        return self.top / 'base' / 'build' / 'qemu-system-x86_64'
+
+    @property
+    def qemu_python(self) -> Path:
+        """QEMU's own Python packages (qemu.qmp)."""
+        return self.top / 'qemu' / 'python'
+
+    @property
+    def kernel_work(self) -> Path:
+        """Where the kernel is unpacked and built."""
+        return self.top / 'kernel'
+
+    @property
+    def lab(self) -> Path:
+        """What the lab made: kernel, image, logs."""
+        return self.top / 'lab'
+
+    @property
+    def kernel(self) -> Path:
+        """The kernel of host and guest."""
+        return self.lab / 'bzImage'
+
+    @property
+    def image(self) -> Path:
+        """The host's initramfs; the guest's is a file within."""
+        return self.lab / 'initramfs.cpio.gz'
+
+    @property
+    def logs(self) -> Path:
+        """One folder for each host of the last run."""
+        return self.lab / 'logs'
