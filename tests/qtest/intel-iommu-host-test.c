@@ -9,8 +9,11 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/units.h"
 #include "libqtest.h"
 #include "libqos/fw_cfg.h"
+#include "libqos/libqos.h"
+#include "libqos/malloc-pc.h"
 #include "qobject/qdict.h"
 #include "hw/i386/intel_iommu_internal.h"
 
@@ -29,10 +32,13 @@ static void read_dmar(QTestState *qts, GuestView *view)
 {
     g_autofree uint8_t *tables = g_malloc0(ACPI_TABLES_MAX);
     QFWCFG *fw_cfg = pc_fw_cfg_init(qts);
-    size_t size = qfw_cfg_get_file(fw_cfg, "etc/acpi/tables", tables,
-                                   ACPI_TABLES_MAX);
-    size_t at;
+    QOSState qs = { .qts = qts };
+    size_t size, at;
 
+    pc_alloc_init(&qs.alloc, qts, ALLOC_NO_FLAGS);
+    size = qfw_cfg_read_file(fw_cfg, &qs, "etc/acpi/tables", tables,
+                             ACPI_TABLES_MAX);
+    alloc_destroy(&qs.alloc);
     pc_fw_cfg_uninit(fw_cfg);
     g_assert_cmpuint(size, <, ACPI_TABLES_MAX);
     for (at = 0; at + DMAR_WIDTH_OFFSET < size; at++) {
