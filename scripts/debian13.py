@@ -1,0 +1,206 @@
+#!/usr/bin/python3
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""Packages of Debian 13 on a Debian that may be older, nothing installed.
+
+A private apt configuration in a directory of the caller's.  Mirrors, keyring
+and every option of them are those of the machine's own Debian entries, only
+the suite is another; proxy and authentication come from the machine's
+apt.conf, which stays in force.  Imported by qemu-source; configure calls it to
+unpack packages:  debian13.py APT-DIR unpack DIR PACKAGE...
+"""
+
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+SUITE = 'trixie'
+TIMEOUT = 30
+
+
+class AptError(Exception):
+    """What apt could not do, in one sentence."""
+
+
+def own_codename():
+    """The machine's Debian release, or '' where it does not tell."""
+    try:
+        text = Path('/etc/os-release').read_text()
+    except OSError:
+        return ''
+    found = re.search(r'^VERSION_CODENAME="?([\w-]+)', text, re.M)
+    return found.group(1) if found else ''
+
+
+def suite_here(suite, codename):
+    """The Debian 13 suite that stands for this one, None where none does."""
+    names = '|'.join(filter(None, (codename, 'stable', 'oldstable', SUITE)))
+    match = re.fullmatch(f'({names})(-updates|-security|/updates)?', suite)
+    if not match:
+        return None
+    return SUITE + (match.group(2) or '').replace('/updates', '-security')
+
+
+def read_deb822(text, codename):
+    """The stanzas of a .sources file that are Debian's, for Debian 13."""
+    for stanza in re.split(r'\n\s*\n', re.sub(r'^#.*\n?', '', text, flags=re.M)):
+        fields = dict(re.findall(r'^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)',
+                                 stanza, re.M))
+        fields = {name.lower(): value for name, value in fields.items()}
+        if fields.get('enabled', 'yes').strip().lower() in ('no', 'false'):
+            continue
+        if 'main' not in fields.get('components', '').split():
+            continue
+        uris = [u for u in fields.get('uris', '').split()
+                if not u.startswith('cdrom:')]
+        suites = {suite_here(s, codename)
+                  for s in fields.get('suites', '').split()} - {None}
+        if not uris or not suites:
+            continue
+        fields.update({'types': 'deb deb-src', 'components': 'main',
+                       'uris': ' '.join(uris),
+                       'suites': ' '.join(sorted(suites))})
+        yield ''.join(f'{name}: {value}\n' for name, value in fields.items())
+
+
+def read_one_line(text, codename):
+    """The same for the one-line format."""
+    for line in text.splitlines():
+        match = re.match(r'deb(?:-src)?\s+(\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)',
+                         line.split('#')[0].strip())
+        if not match or match.group(2).startswith('cdrom:'):
+            continue
+        options, uri, suite, components = match.groups(default='')
+        suite = suite_here(suite, codename)
+        if suite and 'main' in components.split():
+            for kind in ('deb', 'deb-src'):
+                yield f'{kind} {options}{uri} {suite} main\n'
+
+
+def read_sources(etc, codename):
+    """Debian 13's (one-line text, deb822 text) from an /etc/apt."""
+    one_line, deb822 = [], []
+    for path in [etc / 'sources.list',
+                 *sorted(etc.glob('sources.list.d/*'))]:
+        try:
+            text = path.read_text(errors='replace')
+        except OSError:
+            continue
+        if path.suffix == '.list':
+            one_line += read_one_line(text, codename)
+        elif path.suffix == '.sources':
+            deb822 += read_deb822(text, codename)
+    return ''.join(dict.fromkeys(one_line)), '\n'.join(dict.fromkeys(deb822))
+
+
+class Apt:
+    """The private apt, all of whose state is below one directory."""
+
+    def __init__(self, directory, etc=Path('/etc/apt')):
+        self.directory = Path(directory).resolve()
+        parts = self.directory / 'sources.list.d'
+        for path in (parts, self.directory / 'lists/partial',
+                     self.directory / 'cache/archives/partial'):
+            path.mkdir(parents=True, exist_ok=True)
+        one_line, deb822 = read_sources(etc, own_codename())
+        if not one_line and not deb822:
+            raise AptError(f'{etc} names no Debian mirror')
+        (parts / 'debian.list').write_text(one_line)
+        (parts / 'debian.sources').write_text(deb822)
+        self.updated = False
+
+    def run(self, tool, *arguments, **options):
+        """Run one of apt's tools; its output is returned, or the reason."""
+        command = [tool]
+        for name, value in (
+                ('Dir::Etc::sourcelist', '/dev/null'),
+                ('Dir::Etc::sourceparts', self.directory / 'sources.list.d'),
+                ('Dir::State::lists', self.directory / 'lists'),
+                ('Dir::Cache', self.directory / 'cache'),
+                ('Dir::Cache::archives', self.directory / 'cache/archives'),
+                # root's downloads may lie where user _apt cannot go
+                ('APT::Sandbox::User', 'root'),
+                ('APT::Update::Post-Invoke-Success', ''),
+                ('Acquire::Languages', 'none'),
+                ('Acquire::http::Timeout', TIMEOUT),
+                ('Acquire::https::Timeout', TIMEOUT)):
+            command += ['-o', f'{name}={value}']
+        try:
+            done = subprocess.run([*command, *arguments], text=True,
+                                  env={**os.environ, 'LC_ALL': 'C'},
+                                  stdin=subprocess.DEVNULL,
+                                  stdout=subprocess.PIPE,
+                                  stderr=subprocess.PIPE, **options)
+        except OSError as error:
+            raise AptError(str(error)) from error
+        if done.returncode:
+            errors = [line[3:] for line in done.stderr.splitlines()
+                      if line.startswith('E: ')]
+            raise AptError(errors[0] if errors else f'{tool} failed')
+        return done.stdout
+
+    def update(self):
+        """Fetch the lists; one that fails is no matter if others do not."""
+        print(f'  reading the package lists of {SUITE}', flush=True)
+        self.updated = True
+        self.run('apt-get', 'update', '-q')
+        # apt-get calls it success when nothing could be fetched
+        if not any(self.directory.glob('lists/*_Sources*')):
+            raise AptError('no package list could be fetched '
+                           '(is there a network?)')
+
+    def attempt(self, action):
+        """Do it with the lists at hand, then once more with fresh ones."""
+        if self.updated or any(self.directory.glob('lists/*_Sources*')):
+            try:
+                return action()
+            except AptError:
+                if self.updated:
+                    raise
+        try:
+            self.update()
+        except AptError as reason:
+            try:
+                return action()
+            except AptError:
+                raise reason from None
+        return action()
+
+    def source_versions(self, package):
+        """All versions of a source package in the suite, any order."""
+        text = self.attempt(lambda: self.run(
+            'apt-cache', 'showsrc', '--only-source', package))
+        return sorted(set(re.findall(r'^Version: (\S+)', text, re.M)))
+
+    def fetch_source(self, package, version, directory):
+        """Download the files of a source package, checked by apt."""
+        directory.mkdir(parents=True, exist_ok=True)
+        self.attempt(lambda: self.run(
+            'apt-get', 'source', '-q', '--download-only', '--only-source',
+            f'{package}={version}', cwd=directory))
+
+    def unpack(self, directory, packages):
+        """Unpack architecture-independent packages below a directory."""
+        debs = self.directory / 'debs'
+        debs.mkdir(exist_ok=True)
+        for package in packages:
+            for stale in debs.glob(f'{package}_*.deb'):
+                stale.unlink()
+            self.attempt(lambda: self.run(
+                'apt-get', 'download', '-q', f'{package}/{SUITE}', cwd=debs))
+            deb = next(debs.glob(f'{package}_*.deb'))
+            subprocess.run(['dpkg', '-x', deb, directory], check=True)
+
+
+def main():
+    if len(sys.argv) < 5 or sys.argv[2] != 'unpack':
+        sys.exit(__doc__.strip().splitlines()[-1])
+    try:
+        Apt(sys.argv[1]).unpack(sys.argv[3], sys.argv[4:])
+    except AptError as error:
+        sys.exit(f'configure: {error}')
+
+
+if __name__ == '__main__':
+    main()
