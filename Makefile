@@ -1,0 +1,47 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+# Names for the targets of meson.build, which make and people use.
+BUILD_DIR ?= build
+
+# A build directory that was never configured, or not for this checkout, is.
+ninja = @./configure --again --build-dir="$(BUILD_DIR)" && \
+	MAKEFLAGS= ninja -C "$(BUILD_DIR)" --quiet
+check = @./configure --again --build-dir="$(BUILD_DIR)" && \
+	MAKEFLAGS= /usr/bin/python3 scripts/check "$(BUILD_DIR)"
+series = @./configure --again --build-dir="$(BUILD_DIR)" && \
+	scripts/series --build-dir "$(BUILD_DIR)"
+
+all:		## build/qemu-system-x86_64, from the assembled series
+	$(ninja) qemu.target
+base:		## the pristine QEMU, for comparisons, in build/base
+	$(ninja) base.target
+kernel:		## the lab's Linux kernel
+	$(ninja) kernel.target
+image:		## the lab's initramfs, with the QEMU of "all" in it
+	$(ninja) image.target
+demo:		## the demonstration: host devices in a lab with 39 and 48 bits
+	$(ninja) demo.target
+check:		## every check but check-bisect
+	$(check) series unit qtest build lab
+check-series:	## the series: applies, is well-formed, belongs together
+	$(check) series
+check-unit:	## our unit tests
+	$(check) unit
+check-qtest:	## our qtests, and those of QEMU that concern us
+	$(check) qtest
+check-lab:	## a Linux host and guest with VFIO, on an emulated IOMMU
+	$(check) lab
+check-build:	## configure, source and bad input
+	$(check) build
+check-bisect:	## each prefix of the series builds (long)
+	$(check) bisect
+series:		## mail-ready patches in build/series
+	$(series) export
+clean:		## remove the build directory
+	rm -rf "$(BUILD_DIR)"
+help:		## this list
+	@sed -n 's/^\([a-z-]*\):\t*## \(.*\)/  make \1\t\2/p' Makefile | \
+		expand -t 22
+	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
+
+.PHONY: all base kernel image demo check check-series check-unit check-qtest \
+	check-lab check-build check-bisect series clean help
