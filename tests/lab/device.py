@@ -1,0 +1,61 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+PCI devices that a lab host can be declared with.
+
+A declaration only: host.py turns it into options of the QEMU that
+emulates the host. Slots 30 (virtio-serial) and 31 (chipset) of
+bus 0 are taken.
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Tuple
+
+
+@dataclass(frozen=True)
+class Device:
+    """A device in @slot of bus 0, made by @driver with @properties.
+
+    @backing is what must precede it on the command line. @assigned are
+    the properties that vfio-pci needs where this device is assigned.
+    """
+
+    driver: str
+    slot: int
+    properties: str = ''
+    backing: Tuple[str, ...] = ()
+    assigned: str = ''
+
+    @property
+    def address(self) -> str:
+        """The PCI address by which the host's Linux knows it."""
+        return f'0000:00:{self.slot:02x}.0'
+
+    @property
+    def arguments(self) -> Tuple[str, ...]:
+        """The options of QEMU that make it."""
+        properties = f',{self.properties}' if self.properties else ''
+        return (*self.backing, '-device',
+                f'{self.driver},addr={self.slot:#x}{properties}')
+
+
+def nvme(content: Path, slot: int) -> Device:
+    """An NVMe controller with one namespace, the bytes of @content."""
+    path = str(content).replace(',', ',,')
+    return Device('nvme', slot, f'drive=disk{slot},serial=lab{slot}', (
+        '-drive', f'id=disk{slot},if=none,format=raw,file={path}'))
+
+
+def e1000e(slot: int) -> Device:
+    """A network card that leads nowhere. Its ROM is not in the lab."""
+    return Device('e1000e', slot, 'rombar=0', assigned='rombar=0')
+
+
+def edu(slot: int) -> Device:
+    """QEMU's teaching device: registers, a DMA engine, no driver."""
+    return Device('edu', slot)
+
+
+def root_port(slot: int, name: str) -> Device:
+    """A PCIe root port @name, to hotplug a device into."""
+    return Device('pcie-root-port', slot, f'id={name},chassis={slot}')

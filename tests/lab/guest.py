@@ -1,0 +1,143 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A guest of a lab host: a second QEMU, which runs inside the host.
+
+    with host.guest(['-device', ...]) as guest:         # devices only
+    with host.guest([...], kernel='quiet') as guest:    # boots Linux
+        guest.run('cat /proc/cpuinfo')
+
+Entry starts QEMU and returns when all of its devices are there; a QEMU
+that refuses is the exception Refused. The guest owns that QEMU and the two
+channels to it, one to its monitor and one to the agent in its Linux.
+"""
+
+import shlex
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, List, Sequence
+
+from agent import Agent, LabError, Outcome
+from machine import AGENT_SLOT
+from monitor import Monitor
+
+if TYPE_CHECKING:
+    from host import Host
+
+
+class Refused(Exception):
+    """QEMU did not start: all that it wrote on standard error."""
+
+
+class Guest:
+    """QEMU @program with @arguments in @host; with @kernel, the kernel's
+    command line, Linux boots in it, and otherwise its CPUs stand still.
+
+    The names on the command line are the host's: `guest.py` adds what
+    every guest needs, @arguments say what its machine is.
+    """
+
+    def __init__(self, host: 'Host', name: str, arguments: Sequence[str],
+                 kernel: str, program: str) -> None:
+        self._host = host
+        self._arguments = list(arguments)
+        self._kernel = kernel
+        self._program = program
+        self._folder = f'/run/{name}'
+        self._stack = ExitStack()
+        self._agent: Agent
+        self.name = f'{host.name}/{name}'
+        self.monitor: Monitor
+
+    def _command(self) -> List[str]:
+        command = [
+            self._program, '-L', '/lab/firmware', '-nodefaults',
+            '-no-user-config', '-no-reboot', '-display', 'none',
+            '-nic', 'none', '-accel', 'tcg',
+            '-daemonize', '-pidfile', f'{self._folder}/pid',
+            # Standard error goes on into this file after -daemonize.
+            '-D', f'{self._folder}/qemu.log',
+            '-chardev', 'pipe,id=qmp,path=@QMP@',
+            '-mon', 'chardev=qmp,mode=control', *self._arguments]
+        if not self._kernel:
+            return command + ['-S']
+        return command + [
+            '-kernel', '/lab/bzImage', '-initrd', '/lab/guest.cpio.gz',
+            '-append', self._kernel,
+            '-chardev', f'file,id=console,path={self._folder}/console.log',
+            '-serial', 'chardev:console',
+            '-device', f'virtio-serial-pci,addr={AGENT_SLOT:#x}',
+            '-chardev', 'pipe,id=agent,path=@AGENT@',
+            '-device', 'virtserialport,chardev=agent,name=agent']
+
+    def __enter__(self) -> 'Guest':
+        label = self._folder.rsplit('/', 1)[1]
+        with ExitStack() as stack:
+            channels = {}
+            for purpose in ('qmp', 'agent') if self._kernel else ('qmp',):
+                channel = self._host.plug_channel(f'{label}-{purpose}')
+                channels[purpose] = channel
+                stack.callback(channel.unplug)
+            stack.callback(self._end)
+            self.monitor = Monitor(self.name, channels['qmp'].socket)
+            stack.callback(self.monitor.close)
+            if self._kernel:
+                self._agent = Agent(self.name, channels['agent'].socket,
+                                    self.check_alive)
+                stack.callback(self._agent.close)
+            self._start([channel.name for channel in channels.values()])
+            self.monitor.connect()
+            self._stack = stack.pop_all()
+        return self
+
+    def _start(self, ports: Sequence[str]) -> None:
+        command = shlex.join(self._command())
+        for port in ports:
+            purpose = port.rsplit('-', 1)[1].upper()
+            command = command.replace(f'@{purpose}@', f'"$(port {port})"')
+        outcome = self._host.run(
+            f'mkdir -p {self._folder} && cd {self._folder} &&'
+            f'{command} >start.log 2>&1; status=$?;'
+            'cat start.log qemu.log; exit $status')
+        if outcome.code:
+            raise Refused(outcome.text)
+
+    def check_alive(self, _ending: bool = False) -> None:
+        """Raise LabError, with what QEMU and the console said last, when
+        this QEMU is gone."""
+        if self._host.run(f'kill -0 $(cat {self._folder}/pid)').code:
+            raise LabError(f'{self.name} ended\n{self.log_tail()}')
+
+    def log_tail(self) -> str:
+        """The end of what this QEMU and its console said."""
+        return self._host.run(
+            f'cd {self._folder}; tail -n 20 qemu.log console.log').text
+
+    def run(self, script: str, timeout: float = 300) -> Outcome:
+        """Run @script with the guest's sh and wait for its end."""
+        return self._agent.run(script, timeout)
+
+    def check(self, script: str, timeout: float = 300) -> Outcome:
+        """The outcome of @script; LabError when it fails."""
+        outcome = self.run(script, timeout)
+        if outcome.code:
+            raise LabError(f'{self.name}: status {outcome.code} of '
+                           f'{script}\n{outcome.text}\n{self.log_tail()}')
+        return outcome
+
+    def _end(self) -> None:
+        """End QEMU and fetch its logs; nothing is there when it refused,
+        nor does anyone answer when the host has gone."""
+        try:
+            logs = self._host.run(f'''
+                cd {self._folder} || exit
+                if pid=$(cat pid 2>/dev/null); then
+                    kill -9 $pid
+                    while kill -0 $pid 2>/dev/null; do usleep 10000; done
+                fi 2>/dev/null
+                tail -n +1 start.log qemu.log console.log 2>/dev/null''')
+        except LabError:
+            return
+        name = self.name.rsplit('/', 1)[1]
+        (self._host.machine.logs / f'{name}.log').write_bytes(logs.output)
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()

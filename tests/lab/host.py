@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A lab host: an emulated machine with VT-d, and Linux with VFIO in it.
+
+    with Host(tree, 'narrow', {'aw-bits': 39}, [disk]) as host:
+        host.run('dmesg')
+        with host.guest(['-device', ...]) as guest:
+            guest.monitor.cmd('query-status')
+
+The host owns its machine and ends its guests when it ends. What it can do
+as an IOMMU is what the properties of intel-iommu say.
+"""
+
+from contextlib import ExitStack
+from typing import List, Mapping, Sequence
+
+from agent import Agent, LabError, Outcome
+from buildtree import BuildTree
+from device import Device
+from guest import Guest
+from machine import Channel, Machine
+
+QEMU = '/lab/qemu-system-x86_64'
+BASE_QEMU = '/lab/base/qemu-system-x86_64'
+CONSOLE = 'console=ttyS0 loglevel=4 panic=-1'
+
+
+class Host:
+    """A host @name whose intel-iommu has @iommu for properties, with
+    @devices on bus 0; use as a context manager, boots on entry."""
+
+    def __init__(self, tree: BuildTree, name: str,
+                 iommu: Mapping[str, object],
+                 devices: Sequence[Device] = (),
+                 memory: str = '3G') -> None:
+        properties = {'intremap': 'on', 'caching-mode': 'off', **iommu}
+        arguments: List[str] = [
+            '-machine', 'q35', '-cpu', 'max', '-smp', '2', '-m', memory,
+            '-kernel', str(tree.kernel), '-initrd', str(tree.image),
+            '-append', CONSOLE, '-device',
+            ','.join(['intel-iommu', *(f'{key}={value}' for key, value
+                                       in properties.items())])]
+        for device in devices:
+            arguments += device.arguments
+        self.name = name
+        self.machine = Machine(tree, name, arguments)
+        self.devices = tuple(devices)
+        self._agent: Agent
+        self._stack = ExitStack()
+        self._guests = 0
+
+    def __enter__(self) -> 'Host':
+        with ExitStack() as stack:
+            machine = stack.enter_context(self.machine)
+            self._agent = Agent(self.name, machine.agent_socket,
+                                machine.check_alive)
+            stack.callback(self._agent.close)
+            self.check('true')
+            for device in self.devices:
+                if device.driver != 'pcie-root-port':
+                    self.bind_vfio(device)
+            self._stack = stack.pop_all()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stack.close()
+
+    def run(self, script: str, timeout: float = 120) -> Outcome:
+        """Run @script with sh and wait for its end."""
+        return self._agent.run(script, timeout)
+
+    def check(self, script: str, timeout: float = 120) -> str:
+        """The output of @script; LabError when it fails."""
+        outcome = self.run(script, timeout)
+        if outcome.code:
+            raise LabError(f'{self.name}: status {outcome.code} of '
+                           f'{script}\n{outcome.text}')
+        return outcome.text
+
+    def bind_vfio(self, device: Device) -> None:
+        """Take @device from its driver and give it to vfio-pci."""
+        self.check(f'''
+            cd /sys/bus/pci/devices/{device.address} || exit
+            echo vfio-pci >driver_override
+            ! [ -e driver ] || echo {device.address} >driver/unbind
+            echo {device.address} >/sys/bus/pci/drivers/vfio-pci/bind''')
+
+    def plug_channel(self, name: str) -> Channel:
+        """A new channel; its device in the host is `port NAME`."""
+        return Channel(self.machine, name)
+
+    def guest(self, arguments: Sequence[str], kernel: str = '',
+              program: str = QEMU) -> Guest:
+        """A guest of this host, not started yet: see guest.py."""
+        self._guests += 1
+        return Guest(self, f'guest{self._guests}', arguments, kernel,
+                     program)

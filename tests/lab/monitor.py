@@ -1,0 +1,65 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A QMP connection with a timeout, over QEMU's own client.
+
+Used for the QEMU that emulates the host and for those within it.
+"""
+
+import asyncio
+import socket
+import sys
+from typing import Any, Optional
+
+from agent import LabError
+from buildtree import BuildTree
+
+sys.path.append(str(BuildTree.from_environment().qemu_python))
+
+# pylint: disable=wrong-import-position
+from qemu.qmp import ExecuteError, QMPError  # noqa: E402
+from qemu.qmp.legacy import QEMUMonitorProtocol  # noqa: E402
+
+
+class Monitor:
+    """QMP over @channel, a connected socket that the monitor owns."""
+
+    def __init__(self, name: str, channel: socket.socket,
+                 timeout: float = 120) -> None:
+        self._name = name
+        self._channel = channel
+        self._timeout = timeout
+        self._qmp: Optional[QEMUMonitorProtocol] = None
+
+    def connect(self) -> None:
+        """Read the greeting and negotiate: QEMU is up when this returns."""
+        self._channel.setblocking(False)
+        self._qmp = QEMUMonitorProtocol(self._channel, nickname=self._name)
+        self._qmp.settimeout(self._timeout)
+        try:
+            self._qmp.connect()
+        except (QMPError, asyncio.TimeoutError, OSError) as error:
+            raise LabError(f'{self._name}: no QMP: {error}') from error
+
+    def cmd(self, command: str, **arguments: object) -> Any:
+        """The return value of @command; ExecuteError when it fails."""
+        assert self._qmp is not None
+        try:
+            return self._qmp.cmd(command, **arguments)
+        except ExecuteError:
+            raise
+        except (QMPError, asyncio.TimeoutError, OSError) as error:
+            raise LabError(f'{self._name}: QMP {command} was not answered: '
+                           f'{error!r}') from error
+
+    def hmp(self, line: str) -> str:
+        """What the human monitor prints for @line."""
+        return self.cmd('human-monitor-command', **{'command-line': line})
+
+    def close(self) -> None:
+        """Close the connection, whether or not QEMU still answers."""
+        if self._qmp is not None:
+            try:
+                self._qmp.close()
+            except (QMPError, asyncio.TimeoutError, OSError):
+                pass
+        self._channel.close()
