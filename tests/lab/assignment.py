@@ -1,0 +1,53 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+QEMU's options for a guest with an assigned device behind intel-iommu, and
+what QEMU says where the host cannot back that.
+
+Texts of errors are compared as a whole, here and nowhere else.
+"""
+
+from typing import Dict, List, Optional
+
+from device import Device
+
+BACKENDS = ('iommufd', 'legacy')
+
+
+def vfio_properties(device: Device, backend: str) -> str:
+    """The vfio-pci device that assigns @device through @backend."""
+    properties = f'vfio-pci,host={device.address}'
+    if backend == 'iommufd':
+        properties += ',iommufd=iommufd0'
+    if device.assigned:
+        properties += f',{device.assigned}'
+    return properties
+
+
+def assigned(device: Device, backend: str, width: Optional[int] = None,
+             memory: str = '256M') -> List[str]:
+    """The options of a guest with @device, behind an intel-iommu that is
+    @width bits wide, or that is left to find out where that is None."""
+    iommu: Dict[str, object] = {'caching-mode': 'on'}
+    if width is not None:
+        iommu['aw-bits'] = width
+    options = [
+        # What no guest of ours uses is left out: firmware and Linux take
+        # their time to find that nothing is connected.
+        '-machine', 'q35,sata=off,smbus=off,i8042=off',
+        '-cpu', 'qemu64', '-m', memory, '-device',
+        ','.join(['intel-iommu', *(f'{key}={value}'
+                                   for key, value in iommu.items())])]
+    if backend == 'iommufd':
+        options += ['-object', 'iommufd,id=iommufd0']
+    return options + ['-device', vfio_properties(device, backend)]
+
+
+def width_refusal(device: Device, backend: str, guest: int,
+                  host: int) -> str:
+    """What QEMU writes when aw-bits=@guest is given and @host is less."""
+    return (f'qemu-system-x86_64: -device {vfio_properties(device, backend)}: '
+            f'vfio {device.address}: Failed to set vIOMMU: '
+            'host IOMMU cannot back intel-iommu: '
+            f'address width is {guest} in the guest, {host} on the host '
+            f"(use aw-bits={host}, in libvirt aw_bits='{host}', "
+            "or leave it out to adopt the host's)")
