@@ -21,7 +21,7 @@ image:		## the lab's initramfs, with the QEMU of "all" in it
 demo:		## the demonstration: host devices in a lab with 39 and 48 bits
 	$(ninja) demo.target
 check:		## every check but check-bisect
-	$(check) series unit qtest build lab
+	$(check) series unit qtest build lab $(ALSO)
 check-series:	## the series: applies, is well-formed, belongs together
 	$(check) series
 check-unit:	## our unit tests

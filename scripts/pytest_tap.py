@@ -2,21 +2,23 @@
 """Makes pytest print TAP; run-pytest loads it.  Debian 12 has no package
 that does.  A case's failure is in the comment lines that follow it."""
 
-import sys
+import os
 
 import pytest
+
+# The standard output of run-pytest; pytest's own report goes nowhere.
+OUT = os.fdopen(3, 'w')
+os.set_inheritable(3, False)
 
 
 class Tap:
     """Prints each case as soon as its outcome is known."""
 
     def __init__(self):
-        # a copy, for pytest captures what cases print
-        self.out = sys.stdout
         self.number = 0
 
     def say(self, text):
-        print(text, file=self.out, flush=True)
+        print(text, file=OUT, flush=True)
 
     def comment(self, text):
         for line in text.rstrip().splitlines():
