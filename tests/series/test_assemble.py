@@ -66,6 +66,17 @@ def test_second_run_touches_nothing(project):
     assert project.git('rev-parse', 'HEAD') == head
 
 
+def test_second_run_does_nothing_in_git_either(project):
+    project.ok('assemble')
+    index = (project.qemu / '.git/index').stat()
+    project.ok('assemble')
+    assert (project.qemu / '.git/index').stat() == index
+
+
+def test_our_links_are_no_change_to_git(project):
+    assert project.git('status', '--porcelain') == ''
+
+
 def test_only_files_that_differ_are_written(project):
     stamps = project.stamps()
     project.replace(project.patch('default'), '+  auto', '+  other')

@@ -71,7 +71,8 @@ def complaints(top, readme):
 def test_all_that_the_readme_names_exists():
     readme = TOP / 'README.md'
     assert readme.is_file(), 'no README.md'
-    assert complaints(TOP, readme.read_text()) == []
+    wrong = complaints(TOP, readme.read_text())
+    assert not wrong, '\n'.join(wrong)
 
 
 FILES = {
