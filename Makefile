@@ -37,7 +37,7 @@ check-bisect:	## each prefix of the series builds (long)
 series:		## mail-ready patches in build/series
 	$(series) export
 clean:		## remove the build directory
-	rm -rf "$(BUILD_DIR)"
+	rm -rf "$$(realpath -m "$(BUILD_DIR)")" "$(BUILD_DIR)"
 help:		## this list
 	@sed -n 's/^\([a-z-]*\):\t*## \(.*\)/  make \1\t\2/p' Makefile | \
 		expand -t 22

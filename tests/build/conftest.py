@@ -102,14 +102,18 @@ class Checkout:
 
     @staticmethod
     def have_tools(build):
-        """What Debian 12 takes from 13, as if it had been unpacked."""
+        """A build directory where what Debian 12 takes from 13 has been
+        unpacked."""
         (build / 'tools').mkdir(parents=True)
+        (build / 'configure.options').write_text('set -- --\n')
         (build / 'tools/unpacked').write_text('meson\n')
 
     def configure(self, *arguments, **env):
         return subprocess.run([self.path / 'configure', *arguments],
                               cwd=self.path.parent, text=True,
-                              env={**self.debian.env(), **env},
+                              env={**self.debian.env(),
+                                   'TMPDIR': str(self.debian.path.parent),
+                                   **env},
                               stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
                               stdout=subprocess.PIPE)
 

@@ -65,7 +65,7 @@ def test_missing_packages_and_no_install(checkout, debian, build):
     missing(debian, 'flex', 'git')
     done = checkout.configure('--no-install')
     assert done.returncode == 1
-    assert said(done)[1:] == [
+    assert said(done)[-3:] == [
         'configure: packages are missing; this installs them:',
         f'DEBIAN_FRONTEND=noninteractive apt-get {APT} flex git',
         'configure: stopped there, as --no-install says']
@@ -132,9 +132,11 @@ def test_apt_that_fails(checkout, debian):
                               '(its reason is above)')
 
 
-def test_small_disk(checkout, debian, build):
+def test_small_disk(checkout, debian, tmp_path):
+    build = tmp_path / 'out'
+    checkout.have_tools(build)
     debian.fake('df', 'echo head; echo /dev/sda 1 1 1048576 1% /')
-    done = checkout.configure()
+    done = checkout.configure(f'--build-dir={build}')
     assert done.returncode == 1
     assert said(done) == [
         f'configure: {build} needs 9 GB, its disk has 1025 MB for it: '
@@ -146,6 +148,16 @@ def test_build_directory_around_the_checkout(checkout):
     assert done.returncode == 1
     assert said(done)[-1].startswith(
         'configure: the build directory cannot hold the checkout')
+
+
+def test_directory_of_something_else(checkout, tmp_path):
+    (tmp_path / 'photos').mkdir()
+    (tmp_path / 'photos/mine').touch()
+    done = checkout.configure(f'--build-dir={tmp_path}/photos')
+    assert done.returncode == 1
+    assert said(done) == [f'configure: {tmp_path}/photos is neither empty nor '
+                          'a build directory']
+    assert os.listdir(tmp_path / 'photos') == ['mine']
 
 
 def test_bad_source_keeps_the_build_unconfigured(checkout, tmp_path, build):
@@ -177,6 +189,28 @@ def test_relative_paths(checkout, qemu, tmp_path):
     quoted = str(build).replace("'", "'\\''")
     assert said(done)[-1] == (f'configure: done; now, in {checkout.path}: '
                               f"make BUILD_DIR='{quoted}'")
+
+
+def test_space_in_the_path(checkout, qemu, build):
+    """What is built is elsewhere, what is there is kept; also after a clean
+    of that place."""
+    shutil.rmtree(build)
+    for _ in range(2):
+        checkout.have_tools(build)
+        done = checkout.configure(f'--qemu-source={qemu}')
+        assert done.returncode == 0, done.stdout
+        place = build.resolve()
+        assert said(done)[0] == (
+            'configure: QEMU cannot be built in a path with a space or colon: '
+            f'{build} is a link to {place}')
+        assert ' ' not in str(place)
+        assert (place / 'build.ninja').exists()
+        assert (place / 'tools/unpacked').exists()
+        again = checkout.configure(f'--qemu-source={qemu}')
+        assert build.resolve() == place
+        assert 'is a link' not in again.stdout
+        shutil.rmtree(place)
+        build.unlink()
 
 
 # --- again, as make calls it
