@@ -13,7 +13,7 @@ channels to it, one to its monitor and one to the agent in its Linux.
 
 import shlex
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, List, Sequence
+from typing import TYPE_CHECKING, List, Optional, Sequence, Type
 
 from agent import Agent, LabError, Outcome
 from machine import AGENT_SLOT
@@ -76,7 +76,7 @@ class Guest:
                 channel = self._host.plug_channel(f'{label}-{purpose}')
                 channels[purpose] = channel
                 stack.callback(channel.unplug)
-            stack.callback(self._end)
+            stack.push(self._end)
             self.monitor = Monitor(self.name, channels['qmp'].socket)
             stack.callback(self.monitor.close)
             if self._kernel:
@@ -123,9 +123,9 @@ class Guest:
                            f'{script}\n{outcome.text}\n{self.log_tail()}')
         return outcome
 
-    def _end(self) -> None:
-        """End QEMU and fetch its logs; nothing is there when it refused,
-        nor does anyone answer when the host has gone."""
+    def _end(self, error: Optional[Type[BaseException]], *_: object) -> None:
+        """End QEMU and fetch its logs. Where there was an @error already,
+        the host may be gone too, and that is not what to tell."""
         try:
             logs = self._host.run(f'''
                 cd {self._folder} || exit
@@ -135,6 +135,8 @@ class Guest:
                 fi 2>/dev/null
                 tail -n +1 start.log qemu.log console.log 2>/dev/null''')
         except LabError:
+            if error is None:
+                raise
             return
         name = self.name.rsplit('/', 1)[1]
         (self._host.machine.logs / f'{name}.log').write_bytes(logs.output)
