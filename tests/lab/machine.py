@@ -98,12 +98,13 @@ class Machine:
         return f'socket,id={name},fd={theirs.fileno()}'
 
     def _command(self) -> List[str]:
+        console = str(self.logs / 'console.log').replace(',', ',,')
         return [str(self._tree.qemu), '-nodefaults', '-no-user-config',
                 '-no-reboot', '-display', 'none', '-nic', 'none',
                 '-accel', 'tcg,thread=multi',
                 '-chardev', self._serve('qmp'),
                 '-mon', 'chardev=qmp,mode=control',
-                '-chardev', f'file,id=console,path={self.logs}/console.log',
+                '-chardev', f'file,id=console,path={console}',
                 '-serial', 'chardev:console',
                 '-device',
                 f'virtio-serial-pci,max_ports=31,addr={AGENT_SLOT:#x}',
