@@ -55,7 +55,7 @@ class Agent:
         self._check_alive = check_alive
         self._stuck = False
 
-    def run(self, script: str, timeout: float = 120) -> Outcome:
+    def run(self, script: str, timeout: float = 300) -> Outcome:
         """Run @script with sh; CommandTimeout after @timeout seconds."""
         if self._stuck:
             raise CommandTimeout(f'{self._name}: an earlier command still '

@@ -17,7 +17,8 @@ class Device:
     """A device in @slot of bus 0, made by @driver with @properties.
 
     @backing is what must precede it on the command line. @assigned are
-    the properties that vfio-pci needs where this device is assigned.
+    the properties that vfio-pci needs where this device is assigned, which
+    it is meant to be unless @assignable is False.
     """
 
     driver: str
@@ -25,6 +26,7 @@ class Device:
     properties: str = ''
     backing: Tuple[str, ...] = ()
     assigned: str = ''
+    assignable: bool = True
 
     @property
     def address(self) -> str:
@@ -58,4 +60,5 @@ def edu(slot: int) -> Device:
 
 def root_port(slot: int, name: str) -> Device:
     """A PCIe root port @name, to hotplug a device into."""
-    return Device('pcie-root-port', slot, f'id={name},chassis={slot}')
+    return Device('pcie-root-port', slot, f'id={name},chassis={slot}',
+                  assignable=False)

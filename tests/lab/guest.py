@@ -31,8 +31,8 @@ class Guest:
     """QEMU @program with @arguments in @host; with @kernel, the kernel's
     command line, Linux boots in it, and otherwise its CPUs stand still.
 
-    The names on the command line are the host's: `guest.py` adds what
-    every guest needs, @arguments say what its machine is.
+    @arguments say what the machine is, in terms of the host's devices and
+    files; monitor, agent and console are added here.
     """
 
     def __init__(self, host: 'Host', name: str, arguments: Sequence[str],
@@ -111,11 +111,11 @@ class Guest:
         return self._host.run(
             f'cd {self._folder}; tail -n 20 qemu.log console.log').text
 
-    def run(self, script: str, timeout: float = 300) -> Outcome:
+    def run(self, script: str, timeout: float = 600) -> Outcome:
         """Run @script with the guest's sh and wait for its end."""
         return self._agent.run(script, timeout)
 
-    def check(self, script: str, timeout: float = 300) -> Outcome:
+    def check(self, script: str, timeout: float = 600) -> Outcome:
         """The outcome of @script; LabError when it fails."""
         outcome = self.run(script, timeout)
         if outcome.code:

@@ -32,7 +32,9 @@ STEADY_TICK = 'nohz=off highres=off'
 
 class Host:
     """A host @name whose intel-iommu has @iommu for properties, with
-    @devices on bus 0; use as a context manager, boots on entry."""
+    @devices on bus 0; use as a context manager.
+
+    Once entered it has booted, and its devices are bound to vfio-pci."""
 
     def __init__(self, tree: BuildTree, name: str,
                  iommu: Mapping[str, object],
@@ -48,6 +50,7 @@ class Host:
         for device in devices:
             arguments += device.arguments
         self.name = name
+        self.iommu = properties
         self.machine = Machine(tree, name, arguments)
         self.devices = tuple(devices)
         self._agent: Agent
@@ -62,7 +65,7 @@ class Host:
             stack.callback(self._agent.close)
             self.check('true')
             for device in self.devices:
-                if device.driver != 'pcie-root-port':
+                if device.assignable:
                     self.bind_vfio(device)
             self._stack = stack.pop_all()
         return self
@@ -70,11 +73,11 @@ class Host:
     def __exit__(self, *_: object) -> None:
         self._stack.close()
 
-    def run(self, script: str, timeout: float = 120) -> Outcome:
+    def run(self, script: str, timeout: float = 300) -> Outcome:
         """Run @script with sh and wait for its end."""
         return self._agent.run(script, timeout)
 
-    def check(self, script: str, timeout: float = 120) -> str:
+    def check(self, script: str, timeout: float = 300) -> str:
         """The output of @script; LabError when it fails."""
         outcome = self.run(script, timeout)
         if outcome.code:

@@ -17,7 +17,7 @@ import pytest
 
 from agent import Agent, CommandTimeout, LabError
 from buildtree import BuildTree
-from device import e1000e, edu
+from device import e1000e, edu, root_port
 from guest import Refused
 from host import Host
 
@@ -28,7 +28,8 @@ HERE = Path(__file__).resolve().parent
 def fixture_host(tree: BuildTree) -> Iterator[Host]:
     """A host with devices that have no disk behind them."""
     with Host(tree, 'harness', {'aw-bits': 48},
-              [e1000e(slot=3), edu(slot=4)]) as machine:
+              [e1000e(slot=3), edu(slot=4),
+               root_port(slot=5, name='rp')]) as machine:
         yield machine
 
 
@@ -59,7 +60,14 @@ def test_large_output(host: Host) -> None:
 def test_devices_are_bound_to_vfio(host: Host) -> None:
     """What a host was declared with is ready to be assigned."""
     bound = host.check('cd /sys/bus/pci/drivers/vfio-pci; echo 0000:*')
-    assert bound.split() == [device.address for device in host.devices]
+    assert bound.split() == ['0000:00:03.0', '0000:00:04.0']
+
+
+def test_device_can_be_hotplugged(host: Host) -> None:
+    """Into a root port of the host, while it runs."""
+    host.machine.monitor.cmd('device_add', driver='edu', id='late', bus='rp')
+    host.check('until [ -e /sys/bus/pci/devices/0000:01:00.0 ]; do '
+               'usleep 10000; done', timeout=60)
 
 
 def test_refused_guest_leaves_nothing(host: Host) -> None:
