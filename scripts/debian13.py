@@ -44,7 +44,8 @@ def suite_here(suite, codename):
 
 def read_deb822(text, codename):
     """The stanzas of a .sources file that are Debian's, for Debian 13."""
-    for stanza in re.split(r'\n\s*\n', re.sub(r'^#.*\n?', '', text, flags=re.M)):
+    text = re.sub(r'^#.*\n?', '', text, flags=re.M)
+    for stanza in re.split(r'\n\s*\n', text):
         fields = dict(re.findall(r'^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)',
                                  stanza, re.M))
         fields = {name.lower(): value for name, value in fields.items()}

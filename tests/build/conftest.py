@@ -114,8 +114,9 @@ class Checkout:
                               env={**self.debian.env(),
                                    'TMPDIR': str(self.debian.path.parent),
                                    **env},
-                              stdin=subprocess.DEVNULL, stderr=subprocess.STDOUT,
-                              stdout=subprocess.PIPE)
+                              stdin=subprocess.DEVNULL,
+                              stdout=subprocess.PIPE,
+                              stderr=subprocess.STDOUT)
 
 
 @pytest.fixture

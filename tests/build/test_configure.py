@@ -53,7 +53,8 @@ def test_all_there(checkout, qemu, build):
     """It ends well and has asked apt for nothing."""
     done = checkout.configure(f'--qemu-source={qemu}')
     assert done.returncode == 0, done.stdout
-    assert said(done)[-1] == 'configure: done; now: make, make demo or make check'
+    assert said(done)[-1] == ('configure: done; now: make, make demo or '
+                              'make check')
     assert (build / 'build.ninja').exists()
     assert checkout.debian.calls('apt-get') == []
     assert {path.name for path in checkout.path.iterdir()} == {
