@@ -110,6 +110,7 @@ class Apt:
         (parts / 'debian.list').write_text(one_line)
         (parts / 'debian.sources').write_text(deb822)
         self.updated = False
+        self.offline = ''      # why no list could be fetched
 
     def run(self, tool, *arguments, **options):
         """Run one of apt's tools; its output is returned, or the reason."""
@@ -148,11 +149,14 @@ class Apt:
         self.run('apt-get', 'update', '-q')
         # apt-get calls it success when nothing could be fetched
         if not any(self.directory.glob('lists/*_Sources*')):
-            raise AptError('no package list could be fetched '
-                           '(is there a network?)')
+            self.offline = ('no package list could be fetched '
+                            '(is there a network?)')
+            raise AptError(self.offline)
 
     def attempt(self, action):
         """Do it with the lists at hand, then once more with fresh ones."""
+        if self.offline:
+            raise AptError(self.offline)
         if self.updated or any(self.directory.glob('lists/*_Sources*')):
             try:
                 return action()

@@ -214,6 +214,25 @@ def test_space_in_the_path(checkout, qemu, build):
         build.unlink()
 
 
+def test_newer_meson_without_network(checkout, debian, qemu, build, tmp_path):
+    """It can be put where a source can."""
+    (qemu / 'pythondeps.toml').write_text('[meson]\npycotap = { }\n')
+    args = [f'--qemu-source={qemu}', f'--source-cache={tmp_path}']
+    debian.fake('dpkg', '[ -e "$2" ]')
+    done = checkout.configure(*args)
+    assert done.returncode == 1
+    assert said(done)[-1] in [
+        f'configure: QEMU wants a newer {name}: put Debian 13\'s '
+        f'{name}_*_all.deb where --source-cache=DIR says'
+        for name in ('meson', 'python3-pycotap')]
+    for name in ('meson_1.7.0-1', 'python3-pycotap_1.3.1-2'):
+        (tmp_path / f'{name}_all.deb').touch()
+    done = checkout.configure(*args)
+    assert done.returncode == 0, done.stdout
+    assert debian.calls('dpkg')[-1] == (
+        f'-x {tmp_path}/python3-pycotap_1.3.1-2_all.deb {build}/tools')
+
+
 # --- again, as make calls it
 
 def test_again_where_nothing_changed(checkout, qemu):
