@@ -140,7 +140,7 @@ def test_small_disk(checkout, debian, tmp_path):
     done = checkout.configure(f'--build-dir={build}')
     assert done.returncode == 1
     assert said(done) == [
-        f'configure: {build} needs 9 GB, its disk has 1025 MB for it: '
+        f'configure: {build} needs 8 GB, its disk has 1025 MB for it: '
         'make room or use --build-dir']
 
 
