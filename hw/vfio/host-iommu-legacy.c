@@ -1,0 +1,32 @@
+/*
+ * HostIOMMUDevice of a device that is attached to a VFIO container
+ *
+ * Realized by hw/vfio/common.c, after the attach.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "host-iommu.h"
+
+static bool host_iommu_legacy_realize(HostIOMMUDevice *hiod, void *bringer,
+                                      Error **errp)
+{
+    vfio_host_iommu_fill(hiod, bringer);
+    return true;
+}
+
+static void host_iommu_legacy_class_init(ObjectClass *oc, void *data)
+{
+    HOST_IOMMU_DEVICE_CLASS(oc)->realize = host_iommu_legacy_realize;
+}
+
+static const TypeInfo types[] = {
+    {
+        .name = TYPE_HOST_IOMMU_DEVICE_LEGACY_VFIO,
+        .parent = TYPE_HOST_IOMMU_DEVICE,
+        .class_init = host_iommu_legacy_class_init,
+    }
+};
+
+DEFINE_TYPES(types)

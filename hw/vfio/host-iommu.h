@@ -1,0 +1,26 @@
+/*
+ * VFIO's part of what the host IOMMU behind a device can do
+ *
+ * The map of hw/vfio/host-iommu*.c; included by them alone.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_VFIO_HOST_IOMMU_H
+#define HW_VFIO_HOST_IOMMU_H
+
+#include "hw/vfio/vfio-common.h"
+#include "system/host_iommu_device.h"
+
+/**
+ * vfio_host_iommu_fill() - what both backends can tell of an attached device
+ *
+ * Fills the name, and what the container and sysfs tell: the unit, IOVA
+ * ranges, width and page sizes.
+ *
+ * @hiod: the object, being realized
+ * @vdev: the device, attached to its container
+ */
+void vfio_host_iommu_fill(HostIOMMUDevice *hiod, VFIODevice *vdev);
+
+#endif /* HW_VFIO_HOST_IOMMU_H */
