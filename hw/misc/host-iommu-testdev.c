@@ -1,0 +1,298 @@
+/*
+ * A PCI device that stands for an assigned one, to test vIOMMUs without one
+ *
+ * Brings a HostIOMMUDevice whose capabilities are this device's properties,
+ * and behaves towards the vIOMMU as VFIO does: asks for its flags, attaches,
+ * introduces itself, and takes it all back when it goes. Has a DMA engine
+ * that answers at once. Used by tests/qtest.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/range.h"
+#include "qemu/units.h"
+#include "hw/misc/host-iommu-testdev.h"
+#include "hw/pci/pci_device.h"
+#include "hw/qdev-properties.h"
+#include "system/host_iommu_device.h"
+
+OBJECT_DECLARE_SIMPLE_TYPE(HostIOMMUTestdev, HOST_IOMMU_TESTDEV)
+
+#define TYPE_HOST_IOMMU_DEVICE_TEST TYPE_HOST_IOMMU_DEVICE "-test"
+
+struct HostIOMMUTestdev {
+    PCIDevice pdev;
+    MemoryRegion bar;
+    HostIOMMUDevice *hiod;
+
+    /* properties: what the host can do */
+    char *iommu_type;
+    char *source;
+    uint8_t aw_bits;
+    uint8_t pasid_bits;
+    uint64_t page_sizes;
+    uint64_t hw_caps;
+    uint64_t vtd_cap;
+    uint64_t vtd_ecap;
+    bool mdev;
+    bool fail_late;
+
+    /* registers */
+    uint64_t viommu_flags;
+    uint64_t src, dst;
+    uint32_t len, result;
+};
+
+/* The host IOMMU */
+
+/* Returns: the enum value that has @name, or @max with @errp set */
+static int host_iommu_test_parse(const char *property, const char *value,
+                                 const char *const names[], int max,
+                                 Error **errp)
+{
+    int i;
+
+    for (i = 0; i < max; i++) {
+        if (!strcmp(value, names[i])) {
+            return i;
+        }
+    }
+    error_setg(errp, "%s=%s: no such %s", property, value, property);
+    return max;
+}
+
+static bool host_iommu_test_realize(HostIOMMUDevice *hiod, void *bringer,
+                                    Error **errp)
+{
+    static const char *const type_names[] = {
+        [HOST_IOMMU_TYPE_UNKNOWN] = "none",
+        [HOST_IOMMU_TYPE_INTEL_VTD] = "intel-vtd",
+        [HOST_IOMMU_TYPE_ARM_SMMUV3] = "arm-smmuv3",
+        [HOST_IOMMU_TYPE_AMD_VI] = "amd-vi",
+    };
+    static const char *const source_names[] = {
+        [HOST_IOMMU_SOURCE_NONE] = "none",
+        [HOST_IOMMU_SOURCE_IOMMUFD] = "iommufd",
+        [HOST_IOMMU_SOURCE_SYSFS] = "sysfs",
+    };
+    HostIOMMUTestdev *td = bringer;
+    HostIOMMUDeviceCaps *caps = &hiod->caps;
+    Range *range;
+
+    hiod->name = g_strdup(td->pdev.qdev.id ?: TYPE_HOST_IOMMU_TESTDEV);
+    caps->type = host_iommu_test_parse("iommu-type", td->iommu_type ?: "none",
+                                       type_names, HOST_IOMMU_TYPE__MAX,
+                                       errp);
+    if (caps->type == HOST_IOMMU_TYPE__MAX) {
+        return false;
+    }
+    caps->source = host_iommu_test_parse("source", td->source ?: "none",
+                                         source_names,
+                                         HOST_IOMMU_SOURCE__MAX, errp);
+    if (caps->source == HOST_IOMMU_SOURCE__MAX) {
+        return false;
+    }
+    if (caps->source == HOST_IOMMU_SOURCE_NONE) {
+        caps->type = HOST_IOMMU_TYPE_UNKNOWN;
+    }
+    if (td->aw_bits > 64) {
+        error_setg(errp, "aw-bits=%u: 64 at most", td->aw_bits);
+        return false;
+    }
+
+    if (td->aw_bits) {
+        range = g_new(Range, 1);
+        range_set_bounds(range, 0, MAKE_64BIT_MASK(0, td->aw_bits));
+        caps->iova_ranges = range_list_insert(NULL, range);
+    }
+    caps->aw_bits = host_iommu_iova_ranges_bits(caps->iova_ranges);
+    caps->pasid_bits = td->pasid_bits;
+    caps->page_sizes = td->page_sizes;
+    caps->has_hw_caps = caps->source == HOST_IOMMU_SOURCE_IOMMUFD;
+    caps->hw_caps = td->hw_caps;
+    if (caps->type == HOST_IOMMU_TYPE_INTEL_VTD) {
+        caps->vtd.cap = td->vtd_cap;
+        caps->vtd.ecap = td->vtd_ecap;
+    }
+    return true;
+}
+
+static void host_iommu_test_class_init(ObjectClass *oc, void *data)
+{
+    HOST_IOMMU_DEVICE_CLASS(oc)->realize = host_iommu_test_realize;
+}
+
+/* The DMA engine */
+
+static uint32_t host_iommu_testdev_copy(HostIOMMUTestdev *td)
+{
+    g_autofree uint8_t *buf = NULL;
+
+    if (td->len > HOST_IOMMU_TESTDEV_MAX_LEN) {
+        return HOST_IOMMU_TESTDEV_TOO_LONG;
+    }
+    buf = g_malloc(td->len);
+    if (pci_dma_read(&td->pdev, td->src, buf, td->len) != MEMTX_OK) {
+        return HOST_IOMMU_TESTDEV_READ_FAILED;
+    }
+    if (pci_dma_write(&td->pdev, td->dst, buf, td->len) != MEMTX_OK) {
+        return HOST_IOMMU_TESTDEV_WRITE_FAILED;
+    }
+    return HOST_IOMMU_TESTDEV_DONE;
+}
+
+static uint64_t host_iommu_testdev_read(void *opaque, hwaddr addr,
+                                        unsigned int size)
+{
+    HostIOMMUTestdev *td = opaque;
+
+    switch (addr) {
+    case HOST_IOMMU_TESTDEV_SRC:
+        return td->src;
+    case HOST_IOMMU_TESTDEV_DST:
+        return td->dst;
+    case HOST_IOMMU_TESTDEV_LEN:
+        return td->len;
+    case HOST_IOMMU_TESTDEV_RESULT:
+        return td->result;
+    case HOST_IOMMU_TESTDEV_FLAGS:
+        return td->viommu_flags;
+    default:
+        return 0;
+    }
+}
+
+static void host_iommu_testdev_write(void *opaque, hwaddr addr, uint64_t val,
+                                     unsigned int size)
+{
+    HostIOMMUTestdev *td = opaque;
+
+    switch (addr) {
+    case HOST_IOMMU_TESTDEV_SRC:
+        td->src = val;
+        break;
+    case HOST_IOMMU_TESTDEV_DST:
+        td->dst = val;
+        break;
+    case HOST_IOMMU_TESTDEV_LEN:
+        td->len = val;
+        break;
+    case HOST_IOMMU_TESTDEV_START:
+        td->result = host_iommu_testdev_copy(td);
+        break;
+    }
+}
+
+static const MemoryRegionOps host_iommu_testdev_ops = {
+    .read = host_iommu_testdev_read,
+    .write = host_iommu_testdev_write,
+    .endianness = DEVICE_LITTLE_ENDIAN,
+    .valid.min_access_size = 8,
+    .valid.max_access_size = 8,
+    .impl.min_access_size = 8,
+    .impl.max_access_size = 8,
+};
+
+/* The PCI device */
+
+static void host_iommu_testdev_detach(HostIOMMUTestdev *td)
+{
+    if (td->hiod) {
+        pci_device_unset_iommu_device(&td->pdev);
+        host_iommu_device_free(td->hiod);
+        td->hiod = NULL;
+    }
+}
+
+static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
+{
+    td->viommu_flags = pci_device_get_viommu_flags(&td->pdev);
+    if (td->mdev) {
+        return true;
+    }
+    td->hiod = host_iommu_device_new(TYPE_HOST_IOMMU_DEVICE_TEST, OBJECT(td),
+                                     td, errp);
+    if (!td->hiod) {
+        return false;
+    }
+    if (!pci_device_set_iommu_device(&td->pdev, td->hiod, errp)) {
+        host_iommu_device_free(td->hiod);
+        td->hiod = NULL;
+        return false;
+    }
+    return true;
+}
+
+static void host_iommu_testdev_realize(PCIDevice *pdev, Error **errp)
+{
+    HostIOMMUTestdev *td = HOST_IOMMU_TESTDEV(pdev);
+
+    if (!host_iommu_testdev_attach(td, errp)) {
+        return;
+    }
+    if (td->fail_late) {
+        host_iommu_testdev_detach(td);
+        error_setg(errp, "x-fail-late=on: failed as asked");
+        return;
+    }
+    memory_region_init_io(&td->bar, OBJECT(td), &host_iommu_testdev_ops, td,
+                          TYPE_HOST_IOMMU_TESTDEV, 4 * KiB);
+    pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, &td->bar);
+}
+
+static void host_iommu_testdev_exit(PCIDevice *pdev)
+{
+    host_iommu_testdev_detach(HOST_IOMMU_TESTDEV(pdev));
+}
+
+static const Property host_iommu_testdev_properties[] = {
+    DEFINE_PROP_STRING("iommu-type", HostIOMMUTestdev, iommu_type),
+    DEFINE_PROP_STRING("source", HostIOMMUTestdev, source),
+    DEFINE_PROP_UINT8("aw-bits", HostIOMMUTestdev, aw_bits, 48),
+    DEFINE_PROP_UINT8("pasid-bits", HostIOMMUTestdev, pasid_bits, 0),
+    DEFINE_PROP_UINT64("page-sizes", HostIOMMUTestdev, page_sizes, 4 * KiB),
+    DEFINE_PROP_UINT64("hw-caps", HostIOMMUTestdev, hw_caps, 0),
+    DEFINE_PROP_UINT64("vtd-cap", HostIOMMUTestdev, vtd_cap, 0),
+    DEFINE_PROP_UINT64("vtd-ecap", HostIOMMUTestdev, vtd_ecap, 0),
+    /* as a mediated device: assigned, but never introduced to the vIOMMU */
+    DEFINE_PROP_BOOL("mdev", HostIOMMUTestdev, mdev, false),
+    /* realize fails after the device was introduced */
+    DEFINE_PROP_BOOL("x-fail-late", HostIOMMUTestdev, fail_late, false),
+};
+
+static void host_iommu_testdev_class_init(ObjectClass *oc, void *data)
+{
+    DeviceClass *dc = DEVICE_CLASS(oc);
+    PCIDeviceClass *pc = PCI_DEVICE_CLASS(oc);
+
+    pc->realize = host_iommu_testdev_realize;
+    pc->exit = host_iommu_testdev_exit;
+    pc->vendor_id = PCI_VENDOR_ID_QEMU;
+    pc->device_id = HOST_IOMMU_TESTDEV_DEVICE_ID;
+    pc->class_id = PCI_CLASS_OTHERS;
+    dc->desc = "Stands for an assigned device, to test vIOMMUs";
+    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
+    device_class_set_props(dc, host_iommu_testdev_properties);
+}
+
+static const TypeInfo types[] = {
+    {
+        .name = TYPE_HOST_IOMMU_DEVICE_TEST,
+        .parent = TYPE_HOST_IOMMU_DEVICE,
+        .class_init = host_iommu_test_class_init,
+    }, {
+        .name = TYPE_HOST_IOMMU_TESTDEV,
+        .parent = TYPE_PCI_DEVICE,
+        .instance_size = sizeof(HostIOMMUTestdev),
+        .class_init = host_iommu_testdev_class_init,
+        .interfaces = (InterfaceInfo[]) {
+            { INTERFACE_CONVENTIONAL_PCI_DEVICE },
+            { INTERFACE_PCIE_DEVICE },
+            { }
+        },
+    }
+};
+
+DEFINE_TYPES(types)
