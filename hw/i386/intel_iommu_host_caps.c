@@ -1,0 +1,315 @@
+/*
+ * What a host can limit in intel-iommu's CAP and ECAP
+ *
+ * One table; check, adopt, the error message and the accessor are its
+ * readers. No field is named anywhere else, so adding one is adding a row.
+ * Called by intel_iommu_host.c.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qemu/bitops.h"
+#include "hw/boards.h"
+#include "hw/i386/x86.h"
+#include "hw/registerfields.h"
+#include "intel_iommu_host_caps.h"
+#include "intel_iommu_internal.h"
+
+/* VT-d 11.4.2, Capability Register */
+FIELD(CAP, MGAW, 16, 6)
+FIELD(CAP, FS1GP, 56, 1)
+
+/* VT-d 11.4.3, Extended Capability Register */
+FIELD(ECAP, DT, 2, 1)
+FIELD(ECAP, SC, 7, 1)
+FIELD(ECAP, NEST, 26, 1)
+FIELD(ECAP, SRS, 31, 1)
+FIELD(ECAP, PSS, 35, 5)
+FIELD(ECAP, PASID, 40, 1)
+FIELD(ECAP, SMTS, 43, 1)
+FIELD(ECAP, SSTS, 46, 1)
+FIELD(ECAP, FSTS, 47, 1)
+
+/* How guest and host compare */
+typedef enum VTDHostRule {
+    RULE_WIDTH,         /* guest's width at most that of the IOVA ranges */
+    RULE_AT_MOST,       /* guest's number at most the host's */
+    RULE_SUBSET,        /* the host has what the guest is told */
+    RULE_HOST_MUST,     /* the host has it, whatever the guest is told */
+    RULE_GUEST_MUST_NOT, /* no assigned device gets what it promises */
+} VTDHostRule;
+
+typedef enum VTDHostWhere {
+    ALWAYS,
+    STAGE_1,            /* first-stage tables are walked by the host */
+} VTDHostWhere;
+
+typedef struct VTDHostField {
+    const char *name;
+    const char *text;
+    const char *property;           /* what the user turns, NULL: nothing */
+    const char *libvirt;            /* its attribute of <driver>, or NULL */
+    VTDHostRule rule;
+    VTDHostWhere where;
+    bool ecap;
+    uint8_t shift, length;
+    uint8_t bias;                   /* of the number that the field holds */
+} VTDHostField;
+
+#define IN_CAP(f) \
+    .ecap = false, .shift = R_CAP_##f##_SHIFT, .length = R_CAP_##f##_LENGTH
+#define IN_ECAP(f) \
+    .ecap = true, .shift = R_ECAP_##f##_SHIFT, .length = R_ECAP_##f##_LENGTH
+
+static const VTDHostField vtd_host_fields[] = {
+    { "mgaw", "address width", "aw-bits", "aw_bits",
+      RULE_WIDTH, ALWAYS, IN_CAP(MGAW), .bias = 1 },
+    { "sc", "snoop control", "snoop-control", NULL,
+      RULE_GUEST_MUST_NOT, ALWAYS, IN_ECAP(SC) },
+    { "smts", "scalable mode", "x-flts", NULL,
+      RULE_HOST_MUST, STAGE_1, IN_ECAP(SMTS) },
+    { "fsts", "first-stage translation", "x-flts", NULL,
+      RULE_HOST_MUST, STAGE_1, IN_ECAP(FSTS) },
+    { "ssts", "second-stage translation", "x-flts", NULL,
+      RULE_HOST_MUST, STAGE_1, IN_ECAP(SSTS) },
+    { "nest", "nested translation", "x-flts", NULL,
+      RULE_HOST_MUST, STAGE_1, IN_ECAP(NEST) },
+    { "fs1gp", "1 GiB first-stage pages", "fs1gp", NULL,
+      RULE_SUBSET, STAGE_1, IN_CAP(FS1GP) },
+    { "dt", "device TLBs", "device-iotlb", "iotlb",
+      RULE_SUBSET, STAGE_1, IN_ECAP(DT) },
+    { "srs", "supervisor requests", NULL, NULL,
+      RULE_SUBSET, STAGE_1, IN_ECAP(SRS) },
+    { "pasid", "PASIDs", "x-pasid-mode", NULL,
+      RULE_SUBSET, STAGE_1, IN_ECAP(PASID) },
+    { "pss", "PASID width", "x-pasid-mode", NULL,
+      RULE_AT_MOST, STAGE_1, IN_ECAP(PSS), .bias = 1 },
+};
+
+static uint64_t vtd_field_of(const VTDHostField *f, uint64_t cap,
+                             uint64_t ecap)
+{
+    return extract64(f->ecap ? ecap : cap, f->shift, f->length) + f->bias;
+}
+
+/*
+ * The address width in force is the one value that the registers follow
+ * only at the next reset.
+ */
+static uint64_t vtd_guest_value(IntelIOMMUState *s, const VTDHostField *f)
+{
+    return f->rule == RULE_WIDTH ? s->aw_bits
+                                 : vtd_field_of(f, s->cap, s->ecap);
+}
+
+/* Returns: false where nobody could tell */
+static bool vtd_host_value(const HostIOMMUDeviceCaps *caps,
+                           const VTDHostField *f, uint64_t *value)
+{
+    switch (f->rule) {
+    case RULE_WIDTH:
+        *value = caps->aw_bits;
+        return caps->aw_bits != HOST_IOMMU_BITS_UNKNOWN;
+    case RULE_AT_MOST:
+        *value = vtd_field_of(f, caps->vtd.cap, caps->vtd.ecap);
+        if (caps->pasid_bits != HOST_IOMMU_BITS_UNKNOWN) {
+            *value = MIN(*value, caps->pasid_bits);
+        }
+        break;
+    default:
+        *value = vtd_field_of(f, caps->vtd.cap, caps->vtd.ecap);
+        break;
+    }
+    return caps->type == HOST_IOMMU_TYPE_INTEL_VTD;
+}
+
+static bool vtd_field_fits(IntelIOMMUState *s, const VTDHostField *f,
+                           uint64_t guest, bool host_known, uint64_t host)
+{
+    if (f->where == STAGE_1 && !s->flts) {
+        return true;
+    }
+    switch (f->rule) {
+    case RULE_WIDTH:
+        return !host_known || guest <= host;
+    case RULE_AT_MOST:
+        return host_known && guest <= host;
+    case RULE_SUBSET:
+        return !guest || (host_known && host);
+    case RULE_HOST_MUST:
+        return host_known && host;
+    case RULE_GUEST_MUST_NOT:
+        return !guest;
+    }
+    g_assert_not_reached();
+}
+
+bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
+                    VTDHostFieldState *field)
+{
+    const VTDHostField *f;
+
+    if (index >= ARRAY_SIZE(vtd_host_fields)) {
+        return false;
+    }
+    f = &vtd_host_fields[index];
+    *field = (VTDHostFieldState) {
+        .name = f->name,
+        .text = f->text,
+        .guest = vtd_guest_value(s, f),
+    };
+    field->host_known = vtd_host_value(&hiod->caps, f, &field->host);
+    field->fits = vtd_field_fits(s, f, field->guest, field->host_known,
+                                 field->host);
+    return true;
+}
+
+/* Returns: the first guest-physical address above all RAM, maxmem included */
+static uint64_t vtd_guest_ram_top(void)
+{
+    MachineState *ms = MACHINE(qdev_get_machine());
+    X86MachineState *x86ms = X86_MACHINE(ms);
+    uint64_t top = x86ms->below_4g_mem_size;
+
+    if (x86ms->above_4g_mem_size) {
+        top = x86ms->above_4g_mem_start + x86ms->above_4g_mem_size;
+    }
+    if (ms->device_memory) {
+        top = MAX(top, ms->device_memory->base +
+                       memory_region_size(&ms->device_memory->mr));
+    }
+    return top;
+}
+
+/*
+ * What to do about a width of the host's that is smaller than the guest's.
+ * Returns: NULL where the guest's may be lowered to it; the caller frees it.
+ */
+static char *vtd_width_remedy(IntelIOMMUState *s, uint64_t host, bool open)
+{
+    uint64_t ram_top = vtd_guest_ram_top();
+
+    if (host < VTD_HOST_AW_39BIT) {
+        return g_strdup_printf("intel-iommu needs %d at least",
+                               VTD_HOST_AW_39BIT);
+    }
+    if (s->flts) {
+        return g_strdup_printf("x-flts=on needs %d", VTD_HOST_AW_48BIT);
+    }
+    if (ram_top > VTD_ADDRESS_SIZE(host)) {
+        return g_strdup_printf("guest RAM, maxmem included, ends at 0x%"
+                               PRIx64 " and takes %d: give the VM less",
+                               ram_top, 64 - clz64(ram_top - 1));
+    }
+    if (open && !s->aw_bits_given) {
+        return NULL;
+    }
+    return g_strdup_printf("%s aw-bits=%" PRIu64 ", in libvirt aw_bits='%"
+                           PRIu64 "'%s",
+                           open ? "use" : "fixed since the VM started: start "
+                                          "it with", host, host,
+                           open ? ", or leave it out to adopt the host's"
+                                : "");
+}
+
+/* Appends what is wrong with @f, and @remedy or how to turn @f off */
+static void vtd_tell_field(const VTDHostField *f,
+                           const VTDHostFieldState *field,
+                           const char *remedy, GString *problems)
+{
+    if (problems->len) {
+        g_string_append(problems, "; ");
+    }
+    if (f->length > 1) {
+        g_string_append_printf(problems, "%s is %" PRIu64 " in the guest, %"
+                               PRIu64 " on the host", f->text, field->guest,
+                               field->host);
+    } else {
+        g_string_append_printf(problems, "%s: %s, %s", f->text,
+                               f->rule == RULE_HOST_MUST ?
+                               "needed" : "on in the guest",
+                               f->rule == RULE_GUEST_MUST_NOT ?
+                               "not for assigned devices" : "off on the host");
+    }
+    if (remedy) {
+        g_string_append_printf(problems, " (%s)", remedy);
+    } else if (f->property) {
+        g_string_append_printf(problems, " (use %s=off%s%s%s)", f->property,
+                               f->libvirt ? ", in libvirt " : "",
+                               f->libvirt ?: "", f->libvirt ? "='off'" : "");
+    }
+}
+
+/* What the host is must be known before its hardware walks guest tables */
+static bool vtd_check_host_type(IntelIOMMUState *s, HostIOMMUDevice *hiod,
+                                const char *host, Error **errp)
+{
+    if (!s->flts || hiod->caps.type == HOST_IOMMU_TYPE_INTEL_VTD) {
+        return true;
+    }
+    if (hiod->caps.type == HOST_IOMMU_TYPE_UNKNOWN) {
+        error_setg(errp, "%s cannot back intel-iommu with x-flts=on: what it "
+                   "can do is unknown, neither iommufd nor the device's "
+                   "iommu/intel-iommu/ folder in sysfs tells (use x-flts=off)",
+                   host);
+    } else {
+        error_setg(errp, "%s cannot back intel-iommu with x-flts=on: it is "
+                   "%s, not %s (use x-flts=off)", host,
+                   host_iommu_type_name(hiod->caps.type),
+                   host_iommu_type_name(HOST_IOMMU_TYPE_INTEL_VTD));
+    }
+    return false;
+}
+
+bool vtd_check_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod, bool open,
+                         Error **errp)
+{
+    g_autofree char *host = g_strdup_printf("host IOMMU%s%s",
+                                            hiod->unit ? " " : "",
+                                            hiod->unit ?: "");
+    g_autoptr(GString) problems = g_string_new("");
+    VTDHostFieldState field;
+    int i;
+
+    if (!vtd_check_host_type(s, hiod, host, errp)) {
+        return false;
+    }
+    for (i = 0; vtd_host_field(s, hiod, i, &field); i++) {
+        const VTDHostField *f = &vtd_host_fields[i];
+        g_autofree char *remedy = NULL;
+
+        if (field.fits) {
+            continue;
+        }
+        if (f->rule == RULE_WIDTH) {
+            remedy = vtd_width_remedy(s, field.host, open);
+            if (!remedy) {
+                continue;
+            }
+        }
+        vtd_tell_field(f, &field, remedy, problems);
+    }
+    if (problems->len) {
+        error_setg(errp, "%s cannot back intel-iommu: %s", host,
+                   problems->str);
+        return false;
+    }
+    if (s->flts) {
+        error_setg(errp, "intel-iommu does not support assigned devices with "
+                   "x-flts=on: stage-1 passthrough is not there yet "
+                   "(use x-flts=off)");
+        return false;
+    }
+    return true;
+}
+
+void vtd_adopt_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod)
+{
+    uint8_t host = hiod->caps.aw_bits;
+
+    if (!s->aw_bits_given && host != HOST_IOMMU_BITS_UNKNOWN) {
+        s->aw_bits = MIN(s->aw_bits, host);
+    }
+}
