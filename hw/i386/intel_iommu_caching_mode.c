@@ -1,0 +1,131 @@
+/*
+ * intel-iommu's caching-mode, which every assigned device needs
+ *
+ * Given, it is a contract; left open, it follows the assigned devices that
+ * are there when the guest starts. Called by intel_iommu*.c and pc.c.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qapi/visitor.h"
+#include "qemu/error-report.h"
+#include "hw/misc/host-iommu-testdev.h"
+#include "hw/pci/pci.h"
+#include "hw/pci/pci_device.h"
+#include "intel_iommu_caching_mode.h"
+
+static void get_caching_mode(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    visit_type_bool(v, name, &INTEL_IOMMU_DEVICE(obj)->caching_mode, errp);
+}
+
+static void set_caching_mode(Object *obj, Visitor *v, const char *name,
+                             void *opaque, Error **errp)
+{
+    IntelIOMMUState *s = INTEL_IOMMU_DEVICE(obj);
+
+    s->caching_mode_given = visit_type_bool(v, name, &s->caching_mode, errp);
+}
+
+static void set_default_caching_mode(ObjectProperty *op, const Property *prop)
+{
+    object_property_set_default_bool(op, prop->defval.u);
+}
+
+const PropertyInfo vtd_prop_caching_mode = {
+    .type = "bool",
+    .description = "on/off",
+    .get = get_caching_mode,
+    .set = set_caching_mode,
+    .set_default_value = set_default_caching_mode,
+};
+
+/* The default was set by the same setter, which nobody means by "given" */
+void vtd_caching_mode_init(Object *obj)
+{
+    INTEL_IOMMU_DEVICE(obj)->caching_mode_given = false;
+}
+
+/*
+ * By type: a mediated device never calls set_iommu_device(), and before
+ * intel-iommu is realized nobody can.
+ */
+static bool vtd_is_assigned(Object *obj)
+{
+    return object_dynamic_cast(obj, "vfio-pci") ||
+           object_dynamic_cast(obj, TYPE_HOST_IOMMU_TESTDEV);
+}
+
+static int vtd_find_assigned(Object *obj, void *found)
+{
+    if (vtd_is_assigned(obj) && DEVICE(obj)->realized &&
+        !pci_bus_bypass_iommu(pci_get_bus(PCI_DEVICE(obj)))) {
+        *(Object **)found = obj;
+        return 1;
+    }
+    return 0;
+}
+
+/* Returns: an assigned device that is or should be behind the vIOMMU */
+static Object *vtd_assigned_device(void)
+{
+    Object *found = NULL;
+
+    object_child_foreach_recursive(object_get_root(), vtd_find_assigned,
+                                   &found);
+    return found;
+}
+
+bool vtd_check_order(Error **errp)
+{
+    Object *obj = vtd_assigned_device();
+
+    if (obj) {
+        g_autofree char *path = object_get_canonical_path(obj);
+
+        error_setg(errp, "%s %s precedes intel-iommu and would bypass it: "
+                   "put intel-iommu first on the command line, and both as "
+                   "JSON or neither", object_get_typename(obj), path);
+        return false;
+    }
+    return true;
+}
+
+bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp)
+{
+    if (s->caching_mode || (open && !s->caching_mode_given)) {
+        return true;
+    }
+    error_setg(errp, "an assigned device needs intel-iommu's caching-mode, "
+               "which is off (%s caching-mode=on, in libvirt "
+               "caching_mode='on'%s)",
+               open ? "use" : "fixed since the VM started: start it with",
+               open ? ", or leave it out" : "");
+    return false;
+}
+
+bool vtd_check_hotplug(IntelIOMMUState *s, DeviceState *dev, Error **errp)
+{
+    return !vtd_is_assigned(OBJECT(dev)) ||
+           vtd_check_caching_mode(s, false, errp);
+}
+
+void vtd_resolve_caching_mode(IntelIOMMUState *s)
+{
+    Object *obj = vtd_assigned_device();
+    Error *err = NULL;
+
+    if (!obj) {
+        return;
+    }
+    if (!vtd_check_caching_mode(s, true, &err)) {
+        g_autofree char *path = object_get_canonical_path(obj);
+
+        error_reportf_err(err, "%s %s: ", object_get_typename(obj), path);
+        exit(1);
+    }
+    s->caching_mode = true;
+}

@@ -1,0 +1,70 @@
+/*
+ * intel-iommu's caching-mode, which every assigned device needs
+ *
+ * The map of intel_iommu_caching_mode.c; included by intel_iommu*.c and by
+ * pc.c, which is asked before a device is hotplugged.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HW_I386_INTEL_IOMMU_CACHING_MODE_H
+#define HW_I386_INTEL_IOMMU_CACHING_MODE_H
+
+#include "hw/i386/intel_iommu.h"
+#include "hw/qdev-properties.h"
+
+/* A bool that sets IntelIOMMUState.caching_mode_given where it is given */
+extern const PropertyInfo vtd_prop_caching_mode;
+
+/**
+ * vtd_caching_mode_init() - instance_init of intel-iommu
+ *
+ * @obj: the IntelIOMMUState, to which nobody has given anything yet
+ */
+void vtd_caching_mode_init(Object *obj);
+
+/**
+ * vtd_check_order() - do all assigned devices come after intel-iommu?
+ *
+ * One that comes before has the system's address space, not the vIOMMU's.
+ *
+ * @errp: names the device
+ *
+ * Returns: false where one is there, on a bus that does not bypass the vIOMMU
+ */
+bool vtd_check_order(Error **errp);
+
+/**
+ * vtd_check_caching_mode() - can an assigned device be had?
+ *
+ * Without CAP.CM (VT-d 11.4.2) the guest does not tell the vIOMMU when it
+ * maps something, and nobody would map it on the host.
+ *
+ * @s: the vIOMMU
+ * @open: will vtd_resolve_caching_mode() still run?
+ * @errp: says what to do
+ */
+bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp);
+
+/**
+ * vtd_check_hotplug() - may this device be hotplugged, from what is known?
+ *
+ * Asked before the device is realized, so for any bus.
+ *
+ * @s: the vIOMMU
+ * @dev: the device
+ * @errp: says what to do
+ */
+bool vtd_check_hotplug(IntelIOMMUState *s, DeviceState *dev, Error **errp);
+
+/**
+ * vtd_resolve_caching_mode() - turn it on where an assigned device is there
+ *
+ * Called at machine-done. Ends QEMU where it was given off and a device is
+ * there that never introduced itself to the vIOMMU (a mediated one).
+ *
+ * @s: the vIOMMU
+ */
+void vtd_resolve_caching_mode(IntelIOMMUState *s);
+
+#endif /* HW_I386_INTEL_IOMMU_CACHING_MODE_H */
