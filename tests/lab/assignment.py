@@ -47,7 +47,7 @@ def width_refusal(device: Device, backend: str, guest: int,
     """What QEMU writes when aw-bits=@guest is given and @host is less."""
     return (f'qemu-system-x86_64: -device {vfio_properties(device, backend)}: '
             f'vfio {device.address}: Failed to set vIOMMU: '
-            'host IOMMU cannot back intel-iommu: '
+            'host IOMMU dmar0 cannot back intel-iommu: '
             f'address width is {guest} in the guest, {host} on the host '
             f"(use aw-bits={host}, in libvirt aw_bits='{host}', "
             "or leave it out to adopt the host's)")
