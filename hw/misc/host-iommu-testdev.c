@@ -209,6 +209,8 @@ static void host_iommu_testdev_detach(HostIOMMUTestdev *td)
 static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
 {
     td->viommu_flags = pci_device_get_viommu_flags(&td->pdev);
+    /* VFIO attaches to it; some vIOMMUs know a device only once it is asked */
+    pci_device_iommu_address_space(&td->pdev);
     if (td->mdev) {
         return true;
     }
