@@ -1,0 +1,122 @@
+/*
+ * VMs that do not start, and devices that cannot be plugged
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
+#include "qobject/qlist.h"
+#include "vm-refusal.h"
+
+/* A VM that starts though it should not ends by itself */
+#define START_SECONDS 30
+
+static void set_alarm(gpointer unused)
+{
+    alarm(START_SECONDS);
+}
+
+static char **parse_cmdline(const char *cmdline)
+{
+    g_autofree char *all = g_strdup_printf(
+        "%s -accel qtest -display none -nodefaults -S %s",
+        getenv("QTEST_QEMU_BINARY"), cmdline);
+    g_autoptr(GError) err = NULL;
+    char **argv;
+
+    g_shell_parse_argv(all, NULL, &argv, &err);
+    g_assert_no_error(err);
+    return argv;
+}
+
+void assert_start_refused(const char *cmdline, const char *message)
+{
+    g_auto(GStrv) argv = parse_cmdline(cmdline);
+    g_autofree char *name = g_path_get_basename(argv[0]);
+    g_autofree char *want = g_strdup_printf("%s: %s\n", name, message);
+    g_autofree char *got = NULL;
+    g_autoptr(GError) err = NULL;
+    int status;
+
+    g_test_message("%s", cmdline);
+    g_spawn_sync(NULL, argv, NULL,
+                 G_SPAWN_SEARCH_PATH | G_SPAWN_STDOUT_TO_DEV_NULL, set_alarm,
+                 NULL, NULL, &got, &status, &err);
+    g_assert_no_error(err);
+    g_assert_cmpstr(got, ==, want);
+    g_assert_true(WIFEXITED(status));
+    g_assert_cmpint(WEXITSTATUS(status), ==, 1);
+}
+
+void assert_device_refused(const char *cmdline, const char *error)
+{
+    g_auto(GStrv) argv = parse_cmdline(cmdline);
+    g_autofree char *message = NULL;
+    int i = g_strv_length(argv) - 1;
+
+    while (strcmp(argv[i - 1], "-device")) {
+        i--;
+    }
+    message = g_strdup_printf("-device %s: %s", argv[i], error);
+    assert_start_refused(cmdline, message);
+}
+
+/* Returns: device_add's answer, which the caller unrefs */
+static QDict *plug(QTestState *qts, const char *device)
+{
+    QDict *args = qobject_to(QDict, qobject_from_json(device, &error_abort));
+
+    return qtest_qmp(qts, "{ 'execute': 'device_add', 'arguments': %p }",
+                     args);
+}
+
+static char *id_of(const char *device)
+{
+    QDict *args = qobject_to(QDict, qobject_from_json(device, &error_abort));
+    char *id = g_strdup(qdict_get_str(args, "id"));
+
+    qobject_unref(args);
+    return id;
+}
+
+void assert_hotplug_refused(QTestState *qts, const char *device,
+                            const char *error)
+{
+    g_autofree char *id = id_of(device);
+    QDict *rsp = plug(qts, device);
+    QDict *err = qdict_get_qdict(rsp, "error");
+
+    g_assert_cmpstr(err ? qdict_get_str(err, "desc") : NULL, ==, error);
+    g_assert_false(is_plugged(qts, id));
+    qobject_unref(rsp);
+}
+
+void assert_hotplug(QTestState *qts, const char *device)
+{
+    g_autofree char *id = id_of(device);
+    QDict *rsp = plug(qts, device);
+    QDict *err = qdict_get_qdict(rsp, "error");
+
+    g_assert_cmpstr(err ? qdict_get_str(err, "desc") : NULL, ==, NULL);
+    g_assert_true(is_plugged(qts, id));
+    qobject_unref(rsp);
+}
+
+bool is_plugged(QTestState *qts, const char *id)
+{
+    QDict *rsp = qtest_qmp(qts, "{ 'execute': 'qom-list', 'arguments': {"
+                                " 'path': '/machine/peripheral' } }");
+    bool found = false;
+    QListEntry *e;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(rsp, "return"), e) {
+        QDict *child = qobject_to(QDict, qlist_entry_obj(e));
+
+        found |= !strcmp(qdict_get_str(child, "name"), id);
+    }
+    qobject_unref(rsp);
+    return found;
+}
