@@ -30,6 +30,7 @@ struct HostIOMMUTestdev {
     /* properties: what the host can do */
     char *iommu_type;
     char *source;
+    char *unit;
     uint8_t aw_bits;
     uint8_t pasid_bits;
     uint64_t page_sizes;
@@ -82,6 +83,7 @@ static bool host_iommu_test_realize(HostIOMMUDevice *hiod, void *bringer,
     Range *range;
 
     hiod->name = g_strdup(td->pdev.qdev.id ?: TYPE_HOST_IOMMU_TESTDEV);
+    hiod->unit = g_strdup(td->unit);
     caps->type = host_iommu_test_parse("iommu-type", td->iommu_type ?: "none",
                                        type_names, HOST_IOMMU_TYPE__MAX,
                                        errp);
@@ -252,6 +254,7 @@ static void host_iommu_testdev_exit(PCIDevice *pdev)
 static const Property host_iommu_testdev_properties[] = {
     DEFINE_PROP_STRING("iommu-type", HostIOMMUTestdev, iommu_type),
     DEFINE_PROP_STRING("source", HostIOMMUTestdev, source),
+    DEFINE_PROP_STRING("unit", HostIOMMUTestdev, unit),
     DEFINE_PROP_UINT8("aw-bits", HostIOMMUTestdev, aw_bits, 48),
     DEFINE_PROP_UINT8("pasid-bits", HostIOMMUTestdev, pasid_bits, 0),
     DEFINE_PROP_UINT64("page-sizes", HostIOMMUTestdev, page_sizes, 4 * KiB),
