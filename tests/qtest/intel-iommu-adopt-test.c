@@ -362,11 +362,11 @@ static void test_every_field_is_told(void)
 {
     assert_device_refused("-M q35 -device intel-iommu,aw-bits=48,"
                           "snoop-control=on"
-                          " -device host-iommu-testdev,aw-bits=39",
-                          "host IOMMU cannot back intel-iommu: address width "
-                          "is 48 in the guest, 39 on the host (use aw-bits=39, "
-                          "in libvirt aw_bits='39', or leave it out to adopt "
-                          "the host's); snoop control: on in the guest, not "
+                          " -device host-iommu-testdev,unit=dmar2,aw-bits=39",
+                          "host IOMMU dmar2 cannot back intel-iommu: address "
+                          "width is 48 in the guest, 39 on the host (use "
+                          "aw-bits=39, in libvirt aw_bits='39', or leave it "
+                          "out to adopt the host's); snoop control: on in the guest, not "
                           "for assigned devices (use snoop-control=off)");
 }
 
@@ -415,6 +415,11 @@ static void test_stage_1_other_host(void)
                           "iommu-type=arm-smmuv3,source=iommufd",
                           "host IOMMU cannot back intel-iommu with x-flts=on: "
                           "it is arm-smmuv3, not intel-vtd (use x-flts=off)");
+    assert_device_refused("-M q35 " STAGE_1 " -device host-iommu-testdev,"
+                          "unit=ivhd0,iommu-type=amd-vi,source=sysfs",
+                          "host IOMMU ivhd0 cannot back intel-iommu with "
+                          "x-flts=on: it is amd-vi, not intel-vtd (use "
+                          "x-flts=off)");
 }
 
 static void test_stage_1_host_lacks_everything(void)
@@ -433,6 +438,25 @@ static void test_stage_1_host_lacks_everything(void)
         "(use fs1gp=off); "
         "device TLBs: on in the guest, off on the host (use device-iotlb=off, "
         "in libvirt iotlb='off')");
+}
+
+static void test_stage_1_pasid(void)
+{
+    static const char args[] =
+        "-M q35 " STAGE_1 ",x-pasid-mode=on -device host-iommu-testdev,"
+        "iommu-type=intel-vtd,source=iommufd,pasid-bits=20,"
+        "vtd-cap=0xffffffffffffffff,vtd-ecap=0x%" PRIx64;
+    g_autofree char *without = g_strdup_printf(
+        args, ~(UINT64_C(1) << 40));
+    g_autofree char *with = g_strdup_printf(args, UINT64_MAX);
+
+    assert_device_refused(without,
+                          "host IOMMU cannot back intel-iommu: PASIDs: on in "
+                          "the guest, off on the host (use x-pasid-mode=off)");
+    assert_device_refused(with,
+                          "intel-iommu does not support assigned devices with "
+                          "x-flts=on: stage-1 passthrough is not there yet "
+                          "(use x-flts=off)");
 }
 
 /* Each bit of the host's decides one part of the message, and no other */
@@ -623,6 +647,109 @@ static void test_dma(void)
     qtest_quit(qts);
 }
 
+/* The guest's own tables, in pages from 1 MiB up, and the page they map */
+enum { ROOT, CONTEXT, LEVEL_4, LEVEL_3, LEVEL_2, LEVEL_1 };
+#define TABLE(n)        (1 * MiB + (n) * 4 * KiB)
+#define FRAME           (32 * MiB)
+
+/* Index of the page-table entries that hold another address than FRAME */
+#define ENTRY_BEYOND    2
+
+/*
+ * Turns translation on for the device at @slot: every page of the IOVA space
+ * is FRAME, but for those whose last entry has bit @width, which is reserved.
+ */
+static void enable_dmar(QTestState *qts, int slot, unsigned int width)
+{
+    const uint64_t rw = VTD_SL_R | VTD_SL_W;
+    uint64_t context = TABLE(CONTEXT) + QPCI_DEVFN(slot, 0) * 16;
+    int levels = width > VTD_HOST_AW_39BIT ? 4 : 3;
+    int table, i;
+
+    for (table = LEVEL_4; table <= LEVEL_1; table++) {
+        for (i = 0; i < 512; i++) {
+            qtest_writeq(qts, TABLE(table) + i * 8,
+                         (table == LEVEL_1 ? FRAME : TABLE(table + 1)) | rw);
+        }
+    }
+    qtest_writeq(qts, TABLE(LEVEL_1) + ENTRY_BEYOND * 8,
+                 FRAME | BIT_ULL(width) | rw);
+    qtest_writeq(qts, TABLE(ROOT), TABLE(CONTEXT) | VTD_ROOT_ENTRY_P);
+    qtest_writeq(qts, context, TABLE(levels == 4 ? LEVEL_4 : LEVEL_3) |
+                               VTD_CONTEXT_ENTRY_P);
+    /* domain 1 */
+    qtest_writeq(qts, context + 8, 1 << 8 | (levels - 2));
+
+    qtest_writeq(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_RTADDR_REG,
+                 TABLE(ROOT));
+    qtest_writel(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_GCMD_REG,
+                 VTD_GCMD_SRTP);
+    qtest_writel(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_GCMD_REG, VTD_GCMD_TE);
+    g_assert_cmphex(qtest_readl(qts, Q35_HOST_BRIDGE_IOMMU_ADDR +
+                                     DMAR_GSTS_REG) & VTD_GSTS_TES,
+                    ==, VTD_GSTS_TES);
+}
+
+/* Returns: the reason of the fault that was recorded since the last call */
+static unsigned int take_fault(QTestState *qts)
+{
+    uint64_t frcd = Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_FRCD_REG_0_0;
+    uint32_t high = qtest_readl(qts, frcd + 12);
+
+    if (!(high & BIT(31))) {
+        return 0;
+    }
+    qtest_writel(qts, frcd + 12, BIT(31));
+    return high & 0xff;
+}
+
+/* With translation on, an adopted width ends where a given one does */
+static void assert_translates_up_to(const char *options, int host,
+                                    unsigned int width)
+{
+    g_autofree char *args = g_strdup_printf(
+        Q35 "-m 64M -device intel-iommu%s"
+        " -device host-iommu-testdev,addr=5,aw-bits=%d", options, host);
+    const uint64_t last_page = BIT_ULL(width) - 4 * KiB;
+    const uint64_t beyond_page = ENTRY_BEYOND * 4 * KiB;
+    QTestState *qts = qtest_init(args);
+    Testdev td = open_testdev(qts, 5);
+
+    enable_dmar(qts, 5, width);
+    qtest_writeq(qts, FRAME, 0x0123456789abcdef);
+    g_assert_cmpuint(copy(&td, last_page, last_page + 2048, 8),
+                     ==, HOST_IOMMU_TESTDEV_DONE);
+    g_assert_cmphex(qtest_readq(qts, FRAME + 2048), ==, 0x0123456789abcdef);
+    g_assert_cmpuint(take_fault(qts), ==, 0);
+
+    g_assert_cmpuint(copy(&td, BIT_ULL(width), 1024, 8),
+                     ==, HOST_IOMMU_TESTDEV_READ_FAILED);
+    g_assert_cmpuint(take_fault(qts), ==, VTD_FR_ADDR_BEYOND_MGAW);
+    g_assert_cmpuint(copy(&td, 0, BIT_ULL(width), 8),
+                     ==, HOST_IOMMU_TESTDEV_WRITE_FAILED);
+    g_assert_cmpuint(take_fault(qts), ==, VTD_FR_ADDR_BEYOND_MGAW);
+
+    g_assert_cmpuint(copy(&td, beyond_page, 1024, 8),
+                     ==, HOST_IOMMU_TESTDEV_READ_FAILED);
+    g_assert_cmpuint(take_fault(qts), ==, VTD_FR_PAGING_ENTRY_RSVD);
+    g_assert_cmphex(qtest_readq(qts, FRAME + 1024), ==, 0);
+    close_testdev(&td);
+    qtest_quit(qts);
+}
+
+static void test_translation(void)
+{
+    static const int widths[] = { 39, 42, 46, 47, 48 };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(widths); i++) {
+        g_autofree char *given = g_strdup_printf(",aw-bits=%d", widths[i]);
+
+        assert_translates_up_to(",aw-bits=0", widths[i], widths[i]);
+        assert_translates_up_to(given, 57, widths[i]);
+    }
+}
+
 /* Hotplug. Root ports without ACPI: an unplug needs no guest */
 
 #define HOTPLUG_VM      Q35 "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-" \
@@ -725,6 +852,38 @@ static void test_hotplug_against_given(void)
 
     assert_too_narrow(qts, "dev1", "rp1", 40, 39);
     assert_fits(qts, "dev1", "rp1", 40);
+    qtest_quit(qts);
+}
+
+static void test_hotplug_with_stage_1(void)
+{
+    QTestState *qts = start_hotplug_vm(
+        WITH_DEVICE ",x-scalable-mode=on,x-flts=on", "");
+    g_autofree char *unknown = device_json("dev1", "rp1", 48, "");
+    g_autofree char *vtd = device_json(
+        "dev1", "rp1", 47, ",\"iommu-type\":\"intel-vtd\","
+        "\"source\":\"iommufd\",\"vtd-cap\":72057594037927936,"
+        "\"vtd-ecap\":219902392664064");
+
+    assert_hotplug_refused(qts, unknown,
+                           "host IOMMU cannot back intel-iommu with x-flts=on: "
+                           "what it can do is unknown, neither iommufd nor the "
+                           "device's iommu/intel-iommu/ folder in sysfs tells "
+                           "(use x-flts=off)");
+    assert_hotplug_refused(qts, vtd,
+                           "host IOMMU cannot back intel-iommu: address width "
+                           "is 48 in the guest, 47 on the host (x-flts=on "
+                           "needs 48)");
+    qtest_quit(qts);
+}
+
+static void test_hotplug_on_bus_that_bypasses(void)
+{
+    QTestState *qts = start_hotplug_vm(
+        WITH_DEVICE, " -device pxb-pcie,id=pxb,bus_nr=32,bypass_iommu=on"
+        " -device pcie-root-port,id=rp3,bus=pxb,chassis=3");
+
+    assert_fits(qts, "dev1", "rp3", 32);
     qtest_quit(qts);
 }
 
@@ -840,17 +999,18 @@ static void test_qom_known(void)
 {
     QTestState *qts = qtest_init(
         Q35 OPEN " -device host-iommu-testdev,id=dev1,"
-        "aw-bits=46,pasid-bits=20,hw-caps=5,iommu-type=intel-vtd,"
+        "unit=dmar1,aw-bits=46,pasid-bits=20,hw-caps=5,iommu-type=intel-vtd,"
         "source=iommufd,vtd-cap=0xfedcba9876543210,vtd-ecap=0x1234");
     g_autofree char *names = property_names(
         qts, "/machine/peripheral/dev1/host-iommu-device");
 
     g_assert_cmpstr(names, ==, "aw-bits,hw-caps,iommu-type,name,pasid-bits,"
-                               "source,type,vtd-cap,vtd-ecap");
+                               "source,type,unit,vtd-cap,vtd-ecap");
     assert_host_property(qts, "dev1", "name", "\"dev1\"");
     assert_host_property(qts, "dev1", "type", "\"host-iommu-device-test\"");
     assert_host_property(qts, "dev1", "iommu-type", "\"intel-vtd\"");
     assert_host_property(qts, "dev1", "source", "\"iommufd\"");
+    assert_host_property(qts, "dev1", "unit", "\"dmar1\"");
     assert_host_property(qts, "dev1", "aw-bits", "46");
     assert_host_property(qts, "dev1", "pasid-bits", "20");
     assert_host_property(qts, "dev1", "hw-caps", "5");
@@ -979,15 +1139,19 @@ int main(int argc, char **argv)
         { "stage-1/other-host", test_stage_1_other_host },
         { "stage-1/host-lacks-everything", test_stage_1_host_lacks_everything },
         { "stage-1/host-lacks-one-field", test_stage_1_host_lacks_one_field },
+        { "stage-1/pasid", test_stage_1_pasid },
         { "stage-1/host-has-everything", test_stage_1_host_has_everything },
         { "bypass/neither-adopts-nor-refused", test_bypass },
         { "bypass/not-behind-plain-pxb", test_no_bypass_behind_pxb },
         { "device/viommu-flags", test_viommu_flags },
         { "device/dma", test_dma },
+        { "device/translation", test_translation },
         { "freeze/narrower", test_hotplug_narrower },
         { "freeze/below-39", test_hotplug_below_39 },
         { "freeze/against-adopted", test_hotplug_against_adopted },
         { "freeze/against-given", test_hotplug_against_given },
+        { "freeze/with-stage-1", test_hotplug_with_stage_1 },
+        { "freeze/on-bus-that-bypasses", test_hotplug_on_bus_that_bypasses },
         { "freeze/unplug-and-replug", test_unplug_and_replug },
         { "freeze/adopted-stays-after-unplug",
           test_adopted_stays_after_unplug },

@@ -48,10 +48,11 @@ static void test_width_given(void)
 
     for (width = VTD_HOST_AW_39BIT; width <= VTD_HOST_AW_48BIT; width++) {
         g_autofree char *args = g_strdup_printf(
-            "-M q35 -device intel-iommu,id=iommu0,aw-bits=%u", width);
+            "-M q35 -nodefaults -device intel-iommu,id=iommu0,aw-bits=%u",
+            width);
         g_autofree char *json = g_strdup_printf(
-            "-M q35 -device '{\"driver\":\"intel-iommu\",\"id\":\"iommu0\","
-            "\"aw-bits\":%u}'", width);
+            "-M q35 -nodefaults -device '{\"driver\":\"intel-iommu\","
+            "\"id\":\"iommu0\",\"aw-bits\":%u}'", width);
 
         test_width(args, width, width);
         test_width(json, width, width);
@@ -104,7 +105,7 @@ static void test_same_as_base(const void *machine)
     }
     for (i = 0; i < ARRAY_SIZE(properties); i++) {
         g_autofree char *args = g_strdup_printf(
-            "-M %s -device intel-iommu%s", (const char *)machine,
+            "-M %s -nodefaults -device intel-iommu%s", (const char *)machine,
             properties[i]);
         GuestView ours = start_and_read_guest_view(args);
         GuestView base = start_base_and_read_guest_view(args);
