@@ -11,6 +11,7 @@
 #include "qemu/osdep.h"
 #include "qemu/range.h"
 #include "system/host_iommu_device.h"
+#include "trace.h"
 
 static const char *const type_names[HOST_IOMMU_TYPE__MAX] = {
     [HOST_IOMMU_TYPE_UNKNOWN] = "unknown",
@@ -101,6 +102,11 @@ HostIOMMUDevice *host_iommu_device_new(const char *typename, Object *owner,
         return NULL;
     }
     host_iommu_device_show(hiod);
+    trace_host_iommu_learned(hiod->name, hiod->unit ?: "unknown",
+                             type_names[hiod->caps.type],
+                             source_names[hiod->caps.source],
+                             hiod->caps.aw_bits, hiod->caps.vtd.cap,
+                             hiod->caps.vtd.ecap);
     return hiod;
 }
 

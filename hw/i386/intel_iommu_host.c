@@ -15,6 +15,7 @@
 #include "intel_iommu_caching_mode.h"
 #include "intel_iommu_host.h"
 #include "intel_iommu_host_caps.h"
+#include "trace.h"
 
 /* An assigned device; bus and devfn are its own, not those of an alias */
 typedef struct VTDHostDevice {
@@ -43,21 +44,32 @@ static VTDHostDevice *vtd_find_host_device(IntelIOMMUState *s, PCIBus *bus,
     return NULL;
 }
 
-bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
-                          HostIOMMUDevice *hiod, Error **errp)
+static bool vtd_check_host_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                                  HostIOMMUDevice *hiod, Error **errp)
 {
-    IntelIOMMUState *s = opaque;
-    VTDHostDevice *dev;
+    bool open = !s->host->frozen;
 
     if (vtd_find_host_device(s, bus, devfn)) {
         error_setg(errp, "intel-iommu knows a host device at this PCI address "
                    "already");
         return false;
     }
-    if (!vtd_check_caching_mode(s, !s->host->frozen, errp) ||
-        !vtd_check_host_caps(s, hiod, !s->host->frozen, errp)) {
+    return vtd_check_caching_mode(s, open, errp) &&
+           vtd_check_host_caps(s, hiod, open, errp);
+}
+
+bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
+                          HostIOMMUDevice *hiod, Error **errp)
+{
+    ERRP_GUARD();
+    IntelIOMMUState *s = opaque;
+    VTDHostDevice *dev;
+
+    if (!vtd_check_host_device(s, bus, devfn, hiod, errp)) {
+        trace_host_iommu_refused(hiod->name, error_get_pretty(*errp));
         return false;
     }
+    trace_host_iommu_checked(hiod->name, s->host->frozen);
     if (!s->host->frozen) {
         vtd_adopt_host_caps(s, hiod);
     }
@@ -91,10 +103,12 @@ uint64_t vtd_get_viommu_flags(void *opaque)
 void vtd_host_freeze(IntelIOMMUState *s)
 {
     s->host->frozen = true;
+    trace_host_iommu_frozen(s->aw_bits, s->caching_mode);
 }
 
 void vtd_host_init(IntelIOMMUState *s)
 {
     s->host = g_new0(VTDHostState, 1);
     QLIST_INIT(&s->host->devices);
+    vtd_host_caps_init(s);
 }

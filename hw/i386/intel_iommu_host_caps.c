@@ -16,6 +16,7 @@
 #include "hw/registerfields.h"
 #include "intel_iommu_host_caps.h"
 #include "intel_iommu_internal.h"
+#include "trace.h"
 
 /* VT-d 11.4.2, Capability Register */
 FIELD(CAP, MGAW, 16, 6)
@@ -105,9 +106,15 @@ static uint64_t vtd_guest_value(IntelIOMMUState *s, const VTDHostField *f)
 }
 
 /* Returns: false where nobody could tell */
-static bool vtd_host_value(const HostIOMMUDeviceCaps *caps,
-                           const VTDHostField *f, uint64_t *value)
+static bool vtd_host_value(HostIOMMUDevice *hiod, const VTDHostField *f,
+                           uint64_t *value)
 {
+    const HostIOMMUDeviceCaps *caps;
+
+    if (!hiod) {
+        return false;
+    }
+    caps = &hiod->caps;
     switch (f->rule) {
     case RULE_WIDTH:
         *value = caps->aw_bits;
@@ -146,6 +153,11 @@ static bool vtd_field_fits(IntelIOMMUState *s, const VTDHostField *f,
     g_assert_not_reached();
 }
 
+void vtd_host_caps_init(IntelIOMMUState *s)
+{
+    s->host_adopted = g_new0(VTDHostAdopted, ARRAY_SIZE(vtd_host_fields));
+}
+
 bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
                     VTDHostFieldState *field)
 {
@@ -158,9 +170,12 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
     *field = (VTDHostFieldState) {
         .name = f->name,
         .text = f->text,
+        .property = f->property,
         .guest = vtd_guest_value(s, f),
+        .adopted = s->host_adopted[index].device ? &s->host_adopted[index]
+                                                 : NULL,
     };
-    field->host_known = vtd_host_value(&hiod->caps, f, &field->host);
+    field->host_known = vtd_host_value(hiod, f, &field->host);
     field->fits = vtd_field_fits(s, f, field->guest, field->host_known,
                                  field->host);
     return true;
@@ -305,11 +320,30 @@ bool vtd_check_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod, bool open,
     return true;
 }
 
+static void vtd_remember_adopted(VTDHostAdopted *adopted, uint64_t before,
+                                 HostIOMMUDevice *hiod)
+{
+    if (!adopted->device) {
+        adopted->before = before;
+    }
+    g_free(adopted->device);
+    g_free(adopted->unit);
+    adopted->device = g_strdup(hiod->name);
+    adopted->unit = g_strdup(hiod->unit);
+}
+
 void vtd_adopt_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod)
 {
-    uint8_t host = hiod->caps.aw_bits;
+    VTDHostFieldState field;
+    int i;
 
-    if (!s->aw_bits_given && host != HOST_IOMMU_BITS_UNKNOWN) {
-        s->aw_bits = MIN(s->aw_bits, host);
+    for (i = 0; vtd_host_field(s, hiod, i, &field); i++) {
+        /* The one rule whose value may be lowered; all else fits by now */
+        if (vtd_host_fields[i].rule == RULE_WIDTH && !field.fits) {
+            vtd_remember_adopted(&s->host_adopted[i], field.guest, hiod);
+            s->aw_bits = field.host;
+            trace_host_iommu_adopted(field.name, field.guest, field.host,
+                                     hiod->name, hiod->unit ?: "unknown");
+        }
     }
 }

@@ -14,11 +14,27 @@
 #include "system/host_iommu_device.h"
 
 /**
+ * struct VTDHostAdopted - a field that was lowered to what a host has
+ *
+ * @before: the guest's value before anything was adopted
+ * @device: name of the device whose host has the value in force; owned,
+ *     NULL: nothing was adopted
+ * @unit: name of that host's IOMMU; owned, NULL: unknown
+ */
+struct VTDHostAdopted {
+    uint64_t before;
+    char *device;
+    char *unit;
+};
+
+/**
  * struct VTDHostFieldState - one field of the table, guest and host
  *
  * @name: stable name, as used by properties and QMP; static
  * @text: name as people read it; static
+ * @property: what the user turns, NULL: nothing; static
  * @guest: what the guest is told
+ * @adopted: where that was adopted, NULL: it was not; of the vIOMMU
  * @host: what the host has; valid with @host_known
  * @host_known: could somebody tell?
  * @fits: can the host back the guest's value, as things are?
@@ -26,17 +42,26 @@
 typedef struct VTDHostFieldState {
     const char *name;
     const char *text;
+    const char *property;
     uint64_t guest;
+    const VTDHostAdopted *adopted;
     uint64_t host;
     bool host_known;
     bool fits;
 } VTDHostFieldState;
 
 /**
+ * vtd_host_caps_init() - nothing was adopted yet
+ *
+ * @s: the vIOMMU, being realized. It owns the result until QEMU ends.
+ */
+void vtd_host_caps_init(IntelIOMMUState *s);
+
+/**
  * vtd_host_field() - read one field of the table
  *
  * @s: the vIOMMU
- * @hiod: the host
+ * @hiod: the host, or NULL, of which nothing is known
  * @index: 0 and up
  * @field: filled
  *
@@ -64,9 +89,9 @@ bool vtd_check_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod, bool open,
 /**
  * vtd_adopt_host_caps() - lower what the user left open to what the host has
  *
- * Cannot fail: vtd_check_host_caps() comes before. Registers and masks
- * follow at the reset that comes between machine-done and the guest's first
- * step.
+ * Cannot fail: vtd_check_host_caps() comes before. Remembers what was there
+ * before, and whose host lowered it. Registers and masks follow at the reset
+ * that comes between machine-done and the guest's first step.
  *
  * @s: the vIOMMU
  * @hiod: the host
