@@ -93,6 +93,19 @@ void vtd_unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
     }
 }
 
+bool vtd_foreach_host_device(IntelIOMMUState *s, VTDHostDeviceFn *fn,
+                             void *opaque)
+{
+    VTDHostDevice *dev;
+
+    QLIST_FOREACH(dev, &s->host->devices, next) {
+        if (!fn(s, dev->hiod, opaque)) {
+            return false;
+        }
+    }
+    return true;
+}
+
 uint64_t vtd_get_viommu_flags(void *opaque)
 {
     IntelIOMMUState *s = opaque;

@@ -53,6 +53,30 @@ bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
 void vtd_unset_iommu_device(PCIBus *bus, void *opaque, int devfn);
 
 /**
+ * VTDHostDeviceFn - called for a device's host
+ *
+ * @s: the vIOMMU
+ * @hiod: the host; its QOM parent is the assigned device
+ * @opaque: the caller's
+ *
+ * Returns: whether to go on
+ */
+typedef bool VTDHostDeviceFn(IntelIOMMUState *s, HostIOMMUDevice *hiod,
+                             void *opaque);
+
+/**
+ * vtd_foreach_host_device() - call @fn for the host of each assigned device
+ *
+ * @s: the vIOMMU
+ * @fn: neither adds nor removes devices
+ * @opaque: passed to @fn
+ *
+ * Returns: false where @fn did
+ */
+bool vtd_foreach_host_device(IntelIOMMUState *s, VTDHostDeviceFn *fn,
+                             void *opaque);
+
+/**
  * vtd_get_viommu_flags() - PCIIOMMUOps.get_viommu_flags() of intel-iommu
  *
  * First-stage tables of the guest are nested on a second stage of the host
