@@ -8,11 +8,19 @@
 
 #include "qemu/osdep.h"
 #include "host-iommu.h"
+#include "system/host_iommu_sysfs.h"
 
 static bool host_iommu_legacy_realize(HostIOMMUDevice *hiod, void *bringer,
                                       Error **errp)
 {
-    vfio_host_iommu_fill(hiod, bringer);
+    VFIODevice *vdev = bringer;
+    g_autofree char *folder = vfio_host_iommu_folder(vdev);
+
+    vfio_host_iommu_fill(hiod, vdev);
+    /* VFIO_IOMMU_GET_INFO tells nothing of the vendor's part */
+    if (folder) {
+        host_iommu_sysfs_read(folder, &hiod->caps);
+    }
     return true;
 }
 

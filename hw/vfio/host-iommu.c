@@ -8,24 +8,21 @@
 
 #include "qemu/osdep.h"
 #include "host-iommu.h"
+#include "system/host_iommu_sysfs.h"
 
-/* Documentation/ABI/testing/sysfs-class-iommu: a link to the unit */
-static char *vfio_host_iommu_unit(VFIODevice *vdev)
+char *vfio_host_iommu_folder(VFIODevice *vdev)
 {
-    g_autofree char *link = g_strdup_printf("%s/iommu", vdev->sysfsdev);
-    g_autofree char *unit = g_file_read_link(link, NULL);
-
-    return unit ? g_path_get_basename(unit) : NULL;
+    return vdev->sysfsdev ? g_build_filename(vdev->sysfsdev, "iommu", NULL)
+                          : NULL;
 }
 
 void vfio_host_iommu_fill(HostIOMMUDevice *hiod, VFIODevice *vdev)
 {
+    g_autofree char *folder = vfio_host_iommu_folder(vdev);
     HostIOMMUDeviceCaps *caps = &hiod->caps;
 
     hiod->name = g_strdup(vdev->name);
-    if (vdev->sysfsdev) {
-        hiod->unit = vfio_host_iommu_unit(vdev);
-    }
+    hiod->unit = folder ? host_iommu_sysfs_unit(folder) : NULL;
     caps->iova_ranges = vfio_container_get_iova_ranges(vdev->bcontainer);
     caps->aw_bits = host_iommu_iova_ranges_bits(caps->iova_ranges);
     caps->page_sizes = vfio_container_get_page_size_mask(vdev->bcontainer);

@@ -13,6 +13,16 @@
 #include "system/host_iommu_device.h"
 
 /**
+ * vfio_host_iommu_folder() - where sysfs tells of the IOMMU behind a device
+ *
+ * @vdev: the device
+ *
+ * Returns: a path, which the caller frees; NULL for a device that came as a
+ * file descriptor
+ */
+char *vfio_host_iommu_folder(VFIODevice *vdev);
+
+/**
  * vfio_host_iommu_fill() - what both backends can tell of an attached device
  *
  * Fills the name, and what the container and sysfs tell: the unit, IOVA
