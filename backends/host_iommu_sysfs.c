@@ -7,6 +7,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/cutils.h"
 #include "system/host_iommu_sysfs.h"
 #include "trace.h"
 
@@ -44,10 +45,10 @@ static const char *host_iommu_sysfs_parse(int fd, uint64_t *value)
     if (n > REGISTER_DIGITS) {
         return "too long for a register";
     }
-    if (strspn(text, "0123456789abcdefABCDEF") != n) {
+    if (strspn(text, "0123456789abcdefABCDEF") != n ||
+        qemu_strtou64(text, NULL, 16, value)) {
         return "not a hexadecimal number";
     }
-    *value = strtoull(text, NULL, 16);
     return NULL;
 }
 
