@@ -63,8 +63,9 @@ typedef enum HostIOMMUSource {
  * @page_sizes: bitmap of page sizes, in bytes, that can be mapped; 0: unknown
  * @iova_ranges: sorted list of usable Range, owned by the object; NULL:
  *     unknown
- * @vtd: CAP and ECAP registers of the unit (VT-d 11.4.2, 11.4.3), raw; valid
- *     with HOST_IOMMU_TYPE_INTEL_VTD
+ * @vtd: CAP and ECAP registers of the unit (VT-d 11.4.2, 11.4.3), raw, and
+ *     flags of struct iommu_hw_info_vtd (linux/iommufd.h), which iommufd alone
+ *     tells; valid with HOST_IOMMU_TYPE_INTEL_VTD
  */
 typedef struct HostIOMMUDeviceCaps {
     HostIOMMUType type;
@@ -78,6 +79,7 @@ typedef struct HostIOMMUDeviceCaps {
     struct {
         uint64_t cap;
         uint64_t ecap;
+        uint32_t flags;
     } vtd;
 } HostIOMMUDeviceCaps;
 

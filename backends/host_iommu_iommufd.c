@@ -1,0 +1,109 @@
+/*
+ * HostIOMMUDevice of a device that is bound to an iommufd
+ *
+ * What is the same for all who bring such devices; hw/vfio derives from it.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <sys/ioctl.h>
+#include <linux/iommufd.h>
+#include "system/host_iommu_iommufd.h"
+
+/*
+ * Newer kernels tell the PASID width, as a logarithm, in the first byte of
+ * what was reserved and zero.
+ */
+static uint8_t host_iommu_iommufd_pasid_bits(const struct iommu_hw_info *info)
+{
+    return *(const uint8_t *)&info->__reserved;
+}
+
+bool host_iommu_iommufd_learn(HostIOMMUDeviceIommufd *idev,
+                              IOMMUFDBackend *iommufd, uint32_t devid,
+                              uint32_t hwpt_id, Error **errp)
+{
+    HostIOMMUDeviceCaps *caps = &HOST_IOMMU_DEVICE(idev)->caps;
+    struct iommu_hw_info_vtd vtd = {};
+    struct iommu_hw_info info = {
+        .size = sizeof(info),
+        .dev_id = devid,
+        .data_len = sizeof(vtd),
+        .data_uptr = (uintptr_t)&vtd,
+    };
+
+    if (ioctl(iommufd->fd, IOMMU_GET_HW_INFO, &info)) {
+        error_setg_errno(errp, errno, "iommufd does not tell what the host "
+                         "IOMMU behind device %u can do", devid);
+        return false;
+    }
+
+    idev->iommufd = IOMMUFD_BACKEND(object_ref(OBJECT(iommufd)));
+    idev->devid = devid;
+    idev->hwpt_id = hwpt_id;
+    caps->has_hw_caps = true;
+    caps->hw_caps = info.out_capabilities;
+    caps->pasid_bits = host_iommu_iommufd_pasid_bits(&info);
+    switch (info.out_data_type) {
+    case IOMMU_HW_INFO_TYPE_INTEL_VTD:
+        caps->type = HOST_IOMMU_TYPE_INTEL_VTD;
+        caps->source = HOST_IOMMU_SOURCE_IOMMUFD;
+        caps->vtd.cap = vtd.cap_reg;
+        caps->vtd.ecap = vtd.ecap_reg;
+        caps->vtd.flags = vtd.flags;
+        break;
+    case IOMMU_HW_INFO_TYPE_ARM_SMMUV3:
+        caps->type = HOST_IOMMU_TYPE_ARM_SMMUV3;
+        caps->source = HOST_IOMMU_SOURCE_IOMMUFD;
+        break;
+    default:
+        break;
+    }
+    return true;
+}
+
+bool host_iommu_iommufd_attach_hwpt(HostIOMMUDeviceIommufd *idev,
+                                    uint32_t hwpt_id, Error **errp)
+{
+    int ret = HOST_IOMMU_DEVICE_IOMMUFD_GET_CLASS(idev)->attach_hwpt(idev,
+                                                                  hwpt_id);
+
+    if (ret) {
+        error_setg_errno(errp, -ret, "cannot attach %s to HWPT %u",
+                         HOST_IOMMU_DEVICE(idev)->name, hwpt_id);
+        return false;
+    }
+    return true;
+}
+
+bool host_iommu_iommufd_detach_hwpt(HostIOMMUDeviceIommufd *idev,
+                                    Error **errp)
+{
+    int ret = HOST_IOMMU_DEVICE_IOMMUFD_GET_CLASS(idev)->detach_hwpt(idev);
+
+    if (ret) {
+        error_setg_errno(errp, -ret, "cannot detach %s from its HWPT",
+                         HOST_IOMMU_DEVICE(idev)->name);
+        return false;
+    }
+    return true;
+}
+
+static void host_iommu_iommufd_finalize(Object *obj)
+{
+    object_unref(OBJECT(HOST_IOMMU_DEVICE_IOMMUFD(obj)->iommufd));
+}
+
+static const TypeInfo types[] = {
+    {
+        .name = TYPE_HOST_IOMMU_DEVICE_IOMMUFD,
+        .parent = TYPE_HOST_IOMMU_DEVICE,
+        .instance_size = sizeof(HostIOMMUDeviceIommufd),
+        .instance_finalize = host_iommu_iommufd_finalize,
+        .class_size = sizeof(HostIOMMUDeviceIommufdClass),
+        .abstract = true,
+    }
+};
+
+DEFINE_TYPES(types)
