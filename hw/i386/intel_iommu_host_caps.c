@@ -13,25 +13,10 @@
 #include "qemu/bitops.h"
 #include "hw/boards.h"
 #include "hw/i386/x86.h"
-#include "hw/registerfields.h"
 #include "intel_iommu_host_caps.h"
 #include "intel_iommu_internal.h"
+#include "system/host_iommu_vtd.h"
 #include "trace.h"
-
-/* VT-d 11.4.2, Capability Register */
-FIELD(CAP, MGAW, 16, 6)
-FIELD(CAP, FS1GP, 56, 1)
-
-/* VT-d 11.4.3, Extended Capability Register */
-FIELD(ECAP, DT, 2, 1)
-FIELD(ECAP, SC, 7, 1)
-FIELD(ECAP, NEST, 26, 1)
-FIELD(ECAP, SRS, 31, 1)
-FIELD(ECAP, PSS, 35, 5)
-FIELD(ECAP, PASID, 40, 1)
-FIELD(ECAP, SMTS, 43, 1)
-FIELD(ECAP, SSTS, 46, 1)
-FIELD(ECAP, FSTS, 47, 1)
 
 /* How guest and host compare */
 typedef enum VTDHostRule {
@@ -60,9 +45,11 @@ typedef struct VTDHostField {
 } VTDHostField;
 
 #define IN_CAP(f) \
-    .ecap = false, .shift = R_CAP_##f##_SHIFT, .length = R_CAP_##f##_LENGTH
+    .ecap = false, .shift = R_VTD_CAP_##f##_SHIFT, \
+    .length = R_VTD_CAP_##f##_LENGTH
 #define IN_ECAP(f) \
-    .ecap = true, .shift = R_ECAP_##f##_SHIFT, .length = R_ECAP_##f##_LENGTH
+    .ecap = true, .shift = R_VTD_ECAP_##f##_SHIFT, \
+    .length = R_VTD_ECAP_##f##_LENGTH
 
 static const VTDHostField vtd_host_fields[] = {
     { "mgaw", "address width", "aw-bits", "aw_bits",

@@ -1,0 +1,32 @@
+/*
+ * Fields of VT-d's capability registers, as a host has them
+ *
+ * Declared here once, for whoever reads HostIOMMUDeviceCaps.vtd. What the
+ * registers of the emulated one hold is up to hw/i386/intel_iommu_internal.h.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HOST_IOMMU_VTD_H
+#define HOST_IOMMU_VTD_H
+
+#include "hw/registerfields.h"
+#include "system/host_iommu_device.h"
+
+/* VT-d 11.4.2, Capability Register */
+FIELD(VTD_CAP, SAGAW, 8, 5)
+FIELD(VTD_CAP, MGAW, 16, 6)
+FIELD(VTD_CAP, FS1GP, 56, 1)
+
+/* VT-d 11.4.3, Extended Capability Register */
+FIELD(VTD_ECAP, DT, 2, 1)
+FIELD(VTD_ECAP, SC, 7, 1)
+FIELD(VTD_ECAP, NEST, 26, 1)
+FIELD(VTD_ECAP, SRS, 31, 1)
+FIELD(VTD_ECAP, PSS, 35, 5)
+FIELD(VTD_ECAP, PASID, 40, 1)
+FIELD(VTD_ECAP, SMTS, 43, 1)
+FIELD(VTD_ECAP, SSTS, 46, 1)
+FIELD(VTD_ECAP, FSTS, 47, 1)
+
+#endif /* HOST_IOMMU_VTD_H */
