@@ -3,8 +3,8 @@
  *
  * Brings a HostIOMMUDevice whose capabilities are this device's properties,
  * and behaves towards the vIOMMU as VFIO does: asks for its flags, attaches,
- * introduces itself, and takes it all back when it goes. Has a DMA engine
- * that answers at once. Used by tests/qtest.
+ * listens for what the guest maps, introduces itself, and takes it all back
+ * when it goes. Has a DMA engine that answers at once. Used by tests/qtest.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,6 +13,8 @@
 #include "qapi/error.h"
 #include "qemu/range.h"
 #include "qemu/units.h"
+#include "exec/memory.h"
+#include "hw/iommu.h"
 #include "hw/misc/host-iommu-testdev.h"
 #include "hw/pci/pci_device.h"
 #include "hw/qdev-properties.h"
@@ -22,10 +24,21 @@ OBJECT_DECLARE_SIMPLE_TYPE(HostIOMMUTestdev, HOST_IOMMU_TESTDEV)
 
 #define TYPE_HOST_IOMMU_DEVICE_TEST TYPE_HOST_IOMMU_DEVICE "-test"
 
+/* What the vIOMMU announces of a region */
+typedef struct TestdevNotifier {
+    IOMMUNotifier n;
+    HostIOMMUTestdev *td;
+    MemoryRegion *mr;
+    QLIST_ENTRY(TestdevNotifier) next;
+} TestdevNotifier;
+
 struct HostIOMMUTestdev {
     PCIDevice pdev;
     MemoryRegion bar;
     HostIOMMUDevice *hiod;
+    MemoryListener listener;
+    QLIST_HEAD(, TestdevNotifier) notifiers;
+    Error *listener_error;
 
     /* properties: what the host can do */
     char *iommu_type;
@@ -44,6 +57,7 @@ struct HostIOMMUTestdev {
     uint64_t viommu_flags;
     uint64_t src, dst;
     uint32_t len, result;
+    uint64_t maps, unmaps;
 };
 
 /* The host IOMMU */
@@ -161,6 +175,10 @@ static uint64_t host_iommu_testdev_read(void *opaque, hwaddr addr,
         return td->result;
     case HOST_IOMMU_TESTDEV_FLAGS:
         return td->viommu_flags;
+    case HOST_IOMMU_TESTDEV_MAPS:
+        return td->maps;
+    case HOST_IOMMU_TESTDEV_UNMAPS:
+        return td->unmaps;
     default:
         return 0;
     }
@@ -197,36 +215,119 @@ static const MemoryRegionOps host_iommu_testdev_ops = {
     .impl.max_access_size = 8,
 };
 
+/* What the guest maps */
+
+static void host_iommu_testdev_notify(IOMMUNotifier *n, IOMMUTLBEntry *entry)
+{
+    HostIOMMUTestdev *td = container_of(n, TestdevNotifier, n)->td;
+
+    if (entry->perm == IOMMU_NONE) {
+        td->unmaps++;
+    } else {
+        td->maps++;
+    }
+}
+
+static void host_iommu_testdev_region_add(MemoryListener *listener,
+                                          MemoryRegionSection *section)
+{
+    HostIOMMUTestdev *td = container_of(listener, HostIOMMUTestdev, listener);
+    hwaddr start = section->offset_within_region;
+    TestdevNotifier *tn;
+
+    if (!memory_region_is_iommu(section->mr) || td->listener_error) {
+        return;
+    }
+    tn = g_new0(TestdevNotifier, 1);
+    tn->td = td;
+    tn->mr = section->mr;
+    iommu_notifier_init(&tn->n, host_iommu_testdev_notify,
+                        IOMMU_NOTIFIER_IOTLB_EVENTS, start,
+                        start + int128_get64(section->size) - 1, 0);
+    if (memory_region_register_iommu_notifier(tn->mr, &tn->n,
+                                              &td->listener_error)) {
+        g_free(tn);
+        return;
+    }
+    QLIST_INSERT_HEAD(&td->notifiers, tn, next);
+    memory_region_iommu_replay(IOMMU_MEMORY_REGION(tn->mr), &tn->n);
+}
+
+static void host_iommu_testdev_region_del(MemoryListener *listener,
+                                          MemoryRegionSection *section)
+{
+    HostIOMMUTestdev *td = container_of(listener, HostIOMMUTestdev, listener);
+    TestdevNotifier *tn;
+
+    QLIST_FOREACH(tn, &td->notifiers, next) {
+        if (tn->mr == section->mr &&
+            tn->n.start == section->offset_within_region) {
+            memory_region_unregister_iommu_notifier(tn->mr, &tn->n);
+            QLIST_REMOVE(tn, next);
+            g_free(tn);
+            return;
+        }
+    }
+}
+
+static bool host_iommu_testdev_listen(HostIOMMUTestdev *td, Error **errp)
+{
+    QLIST_INIT(&td->notifiers);
+    td->listener = (MemoryListener) {
+        .name = TYPE_HOST_IOMMU_TESTDEV,
+        .region_add = host_iommu_testdev_region_add,
+        .region_del = host_iommu_testdev_region_del,
+    };
+    memory_listener_register(&td->listener,
+                             pci_device_iommu_address_space(&td->pdev));
+    if (td->listener_error) {
+        memory_listener_unregister(&td->listener);
+        error_propagate(errp, g_steal_pointer(&td->listener_error));
+        return false;
+    }
+    return true;
+}
+
 /* The PCI device */
 
 static void host_iommu_testdev_detach(HostIOMMUTestdev *td)
 {
     if (td->hiod) {
         pci_device_unset_iommu_device(&td->pdev);
-        host_iommu_device_free(td->hiod);
-        td->hiod = NULL;
+        host_iommu_device_free(g_steal_pointer(&td->hiod));
     }
+    memory_listener_unregister(&td->listener);
+    error_free(g_steal_pointer(&td->listener_error));
 }
 
 static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
 {
     td->viommu_flags = pci_device_get_viommu_flags(&td->pdev);
-    /* VFIO attaches to it; some vIOMMUs know a device only once it is asked */
-    pci_device_iommu_address_space(&td->pdev);
+    if (td->mdev && td->viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT) {
+        error_setg(errp, "mdev=on: the vIOMMU wants a nesting parent");
+        return false;
+    }
+    if (!host_iommu_testdev_listen(td, errp)) {
+        return false;
+    }
     if (td->mdev) {
         return true;
     }
     td->hiod = host_iommu_device_new(TYPE_HOST_IOMMU_DEVICE_TEST, OBJECT(td),
                                      td, errp);
     if (!td->hiod) {
-        return false;
+        goto stop_listening;
     }
     if (!pci_device_set_iommu_device(&td->pdev, td->hiod, errp)) {
-        host_iommu_device_free(td->hiod);
-        td->hiod = NULL;
-        return false;
+        goto free_hiod;
     }
     return true;
+
+free_hiod:
+    host_iommu_device_free(g_steal_pointer(&td->hiod));
+stop_listening:
+    memory_listener_unregister(&td->listener);
+    return false;
 }
 
 static void host_iommu_testdev_realize(PCIDevice *pdev, Error **errp)

@@ -600,10 +600,9 @@ static void test_viommu_flags(void)
     assert_viommu_flags(Q35 "-device host-iommu-testdev,addr=5", 0);
     assert_viommu_flags(Q35 "-device intel-iommu"
                         " -device host-iommu-testdev,addr=5", 0);
-    /* with stage 1, only a device that does not introduce itself starts */
-    assert_viommu_flags(Q35 STAGE_1
-                        " -device host-iommu-testdev,addr=5,mdev=on",
-                        VIOMMU_FLAG_WANT_NESTING_PARENT);
+    /* no device with stage 1 starts yet, and a mediated one says why */
+    assert_device_refused(Q35 STAGE_1 " -device host-iommu-testdev,mdev=on",
+                          "mdev=on: the vIOMMU wants a nesting parent");
     assert_viommu_flags("-M q35,default_bus_bypass_iommu=on -nodefaults "
                         STAGE_1 " -device host-iommu-testdev,addr=5,mdev=on",
                         0);
@@ -656,21 +655,24 @@ enum { ROOT, CONTEXT, LEVEL_4, LEVEL_3, LEVEL_2, LEVEL_1 };
 #define ENTRY_BEYOND    2
 
 /*
- * Turns translation on for the device at @slot: every page of the IOVA space
- * is FRAME, but for those whose last entry has bit @width, which is reserved.
+ * Turns translation on for the device at @slot: the first and the last page
+ * of @width bits are FRAME, and so are those between that the same entries
+ * map. One that has bit @width, which is reserved, is ENTRY_BEYOND pages on.
  */
 static void enable_dmar(QTestState *qts, int slot, unsigned int width)
 {
     const uint64_t rw = VTD_SL_R | VTD_SL_W;
+    const uint64_t last = BIT_ULL(width) - 1;
     uint64_t context = TABLE(CONTEXT) + QPCI_DEVFN(slot, 0) * 16;
     int levels = width > VTD_HOST_AW_39BIT ? 4 : 3;
-    int table, i;
+    int table;
 
     for (table = LEVEL_4; table <= LEVEL_1; table++) {
-        for (i = 0; i < 512; i++) {
-            qtest_writeq(qts, TABLE(table) + i * 8,
-                         (table == LEVEL_1 ? FRAME : TABLE(table + 1)) | rw);
-        }
+        uint64_t entry = (table == LEVEL_1 ? FRAME : TABLE(table + 1)) | rw;
+        int shift = 12 + (LEVEL_1 - table) * 9;
+
+        qtest_writeq(qts, TABLE(table), entry);
+        qtest_writeq(qts, TABLE(table) + extract64(last, shift, 9) * 8, entry);
     }
     qtest_writeq(qts, TABLE(LEVEL_1) + ENTRY_BEYOND * 8,
                  FRAME | BIT_ULL(width) | rw);
@@ -748,6 +750,47 @@ static void test_translation(void)
         assert_translates_up_to(",aw-bits=0", widths[i], widths[i]);
         assert_translates_up_to(given, 57, widths[i]);
     }
+}
+
+static uint64_t read_testdev(Testdev *td, uint64_t reg)
+{
+    return qpci_io_readq(td->pdev, td->bar, reg);
+}
+
+/* The guest turns translation on after its device was attached */
+static void assert_listens(const char *device)
+{
+    g_autofree char *args = g_strdup_printf(
+        Q35 "-m 64M -device intel-iommu,aw-bits=39"
+        " -device host-iommu-testdev,addr=5%s", device);
+    QTestState *qts = qtest_init(args);
+    Testdev td = open_testdev(qts, 5);
+
+    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==, 0);
+    enable_dmar(qts, 5, 39);
+    /* from two entries in each of three tables */
+    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==, 8);
+
+    qtest_writel(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_GCMD_REG, 0);
+    qtest_writel(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_GCMD_REG, VTD_GCMD_TE);
+    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==, 16);
+    close_testdev(&td);
+    qtest_quit(qts);
+}
+
+static void test_listener(void)
+{
+    assert_listens("");
+    assert_listens(",mdev=on");
+}
+
+/* As VFIO, the device cannot do with a vIOMMU that does not announce */
+static void test_listener_refused(void)
+{
+    assert_device_refused(Q35 "-device amd-iommu"
+                          " -device host-iommu-testdev,addr=5",
+                          "device 00.05.0 requires iommu notifier which is "
+                          "not currently supported");
 }
 
 /* Hotplug. Root ports without ACPI: an unplug needs no guest */
@@ -1146,6 +1189,8 @@ int main(int argc, char **argv)
         { "device/viommu-flags", test_viommu_flags },
         { "device/dma", test_dma },
         { "device/translation", test_translation },
+        { "device/listener", test_listener },
+        { "device/listener-refused", test_listener_refused },
         { "freeze/narrower", test_hotplug_narrower },
         { "freeze/below-39", test_hotplug_below_39 },
         { "freeze/against-adopted", test_hotplug_against_adopted },

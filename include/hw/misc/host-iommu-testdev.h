@@ -21,6 +21,8 @@
 #define HOST_IOMMU_TESTDEV_START        0x18 /* a write copies, at once */
 #define HOST_IOMMU_TESTDEV_RESULT       0x20 /* of the last copy, see below */
 #define HOST_IOMMU_TESTDEV_FLAGS        0x28 /* VIOMMU_FLAG_* at the attach */
+#define HOST_IOMMU_TESTDEV_MAPS         0x30 /* mappings that were announced */
+#define HOST_IOMMU_TESTDEV_UNMAPS       0x38 /* and those taken back */
 
 #define HOST_IOMMU_TESTDEV_MAX_LEN      0x10000
 
