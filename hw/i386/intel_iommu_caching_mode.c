@@ -49,11 +49,8 @@ void vtd_caching_mode_init(Object *obj)
     INTEL_IOMMU_DEVICE(obj)->caching_mode_given = false;
 }
 
-/*
- * By type: a mediated device never calls set_iommu_device(), and before
- * intel-iommu is realized nobody can.
- */
-static bool vtd_is_assigned(Object *obj)
+/* By type: before intel-iommu is realized nobody can introduce itself */
+bool vtd_is_assigned(Object *obj)
 {
     return object_dynamic_cast(obj, "vfio-pci") ||
            object_dynamic_cast(obj, TYPE_HOST_IOMMU_TESTDEV);
@@ -69,8 +66,7 @@ static int vtd_find_assigned(Object *obj, void *found)
     return 0;
 }
 
-/* Returns: an assigned device that is or should be behind the vIOMMU */
-static Object *vtd_assigned_device(void)
+Object *vtd_assigned_device(void)
 {
     Object *found = NULL;
 
@@ -113,6 +109,14 @@ bool vtd_check_hotplug(IntelIOMMUState *s, DeviceState *dev, Error **errp)
            vtd_check_caching_mode(s, false, errp);
 }
 
+void vtd_refuse_assigned(Object *obj, Error *err)
+{
+    g_autofree char *path = object_get_canonical_path(obj);
+
+    error_reportf_err(err, "%s %s: ", object_get_typename(obj), path);
+    exit(1);
+}
+
 void vtd_resolve_caching_mode(IntelIOMMUState *s)
 {
     Object *obj = vtd_assigned_device();
@@ -122,10 +126,7 @@ void vtd_resolve_caching_mode(IntelIOMMUState *s)
         return;
     }
     if (!vtd_check_caching_mode(s, true, &err)) {
-        g_autofree char *path = object_get_canonical_path(obj);
-
-        error_reportf_err(err, "%s %s: ", object_get_typename(obj), path);
-        exit(1);
+        vtd_refuse_assigned(obj, err);
     }
     s->caching_mode = true;
 }

@@ -24,6 +24,31 @@ extern const PropertyInfo vtd_prop_caching_mode;
 void vtd_caching_mode_init(Object *obj);
 
 /**
+ * vtd_is_assigned() - is this a device of the host's?
+ *
+ * @obj: any object. By its type, so a mediated device is, which never
+ *     introduces itself by set_iommu_device().
+ */
+bool vtd_is_assigned(Object *obj);
+
+/**
+ * vtd_assigned_device() - find a device of the host's that is there
+ *
+ * Returns: one that is or should be behind the vIOMMU, or NULL
+ */
+Object *vtd_assigned_device(void);
+
+/**
+ * vtd_refuse_assigned() - end QEMU for an assigned device
+ *
+ * For machine-done, when it is too late to refuse the device alone.
+ *
+ * @obj: the device
+ * @err: why
+ */
+G_NORETURN void vtd_refuse_assigned(Object *obj, Error *err);
+
+/**
  * vtd_check_order() - do all assigned devices come after intel-iommu?
  *
  * One that comes before has the system's address space, not the vIOMMU's.

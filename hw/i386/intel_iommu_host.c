@@ -2,8 +2,8 @@
  * intel-iommu and the host IOMMUs behind its assigned devices
  *
  * Keeps the assigned devices: has what their hosts can do checked and, until
- * the guest runs, adopted (intel_iommu_host_caps.c). Called by intel_iommu.c
- * alone; knows nothing of where a capability was read.
+ * the guest runs, adopted (intel_iommu_host_caps.c). Called by intel_iommu.c,
+ * and by pc.c before a hotplug; knows nothing of where a capability was read.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -113,8 +113,22 @@ uint64_t vtd_get_viommu_flags(void *opaque)
     return s->flts ? VIOMMU_FLAG_WANT_NESTING_PARENT : 0;
 }
 
+bool vtd_check_unknown_host(IntelIOMMUState *s, DeviceState *dev,
+                            Error **errp)
+{
+    /* With x-flts=on, whoever brings the device sees the flags and refuses */
+    return s->flts || !vtd_is_assigned(OBJECT(dev)) ||
+           vtd_check_host_caps(s, NULL, !s->host->frozen, errp);
+}
+
 void vtd_host_freeze(IntelIOMMUState *s)
 {
+    Object *obj = vtd_assigned_device();
+    Error *err = NULL;
+
+    if (obj && !vtd_check_unknown_host(s, DEVICE(obj), &err)) {
+        vtd_refuse_assigned(obj, err);
+    }
     s->host->frozen = true;
     trace_host_iommu_frozen(s->aw_bits, s->caching_mode);
 }

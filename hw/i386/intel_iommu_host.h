@@ -1,8 +1,7 @@
 /*
  * intel-iommu and the host IOMMUs behind its assigned devices
  *
- * The map of intel_iommu_host.c; included by it and by intel_iommu.c, by
- * nobody else.
+ * The map of intel_iommu_host.c; included by it, intel_iommu.c and pc.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -89,9 +88,23 @@ bool vtd_foreach_host_device(IntelIOMMUState *s, VTDHostDeviceFn *fn,
 uint64_t vtd_get_viommu_flags(void *opaque);
 
 /**
+ * vtd_check_unknown_host() - can a device be had that says nothing of its host?
+ *
+ * A mediated device never calls vtd_set_iommu_device(). Asked before a device
+ * is hotplugged, and by vtd_host_freeze(), for any device and any bus.
+ *
+ * @s: the vIOMMU
+ * @dev: the device
+ * @errp: tells what does not fit, and what to do
+ */
+bool vtd_check_unknown_host(IntelIOMMUState *s, DeviceState *dev,
+                            Error **errp);
+
+/**
  * vtd_host_freeze() - from now on the guest may have seen CAP and ECAP
  *
- * Called at machine-done. Devices that come later are checked only.
+ * Called at machine-done. Devices that come later are checked only. Ends QEMU
+ * where a device is there that never introduced itself and cannot be had.
  *
  * @s: the vIOMMU
  */

@@ -248,10 +248,12 @@ static void vtd_tell_field(const VTDHostField *f,
 static bool vtd_check_host_type(IntelIOMMUState *s, HostIOMMUDevice *hiod,
                                 const char *host, Error **errp)
 {
-    if (!s->flts || hiod->caps.type == HOST_IOMMU_TYPE_INTEL_VTD) {
+    HostIOMMUType type = hiod ? hiod->caps.type : HOST_IOMMU_TYPE_UNKNOWN;
+
+    if (!s->flts || type == HOST_IOMMU_TYPE_INTEL_VTD) {
         return true;
     }
-    if (hiod->caps.type == HOST_IOMMU_TYPE_UNKNOWN) {
+    if (type == HOST_IOMMU_TYPE_UNKNOWN) {
         error_setg(errp, "%s cannot back intel-iommu with x-flts=on: what it "
                    "can do is unknown, neither iommufd nor the device's "
                    "iommu/intel-iommu/ folder in sysfs tells (use x-flts=off)",
@@ -259,7 +261,7 @@ static bool vtd_check_host_type(IntelIOMMUState *s, HostIOMMUDevice *hiod,
     } else {
         error_setg(errp, "%s cannot back intel-iommu with x-flts=on: it is "
                    "%s, not %s (use x-flts=off)", host,
-                   host_iommu_type_name(hiod->caps.type),
+                   host_iommu_type_name(type),
                    host_iommu_type_name(HOST_IOMMU_TYPE_INTEL_VTD));
     }
     return false;
@@ -268,9 +270,9 @@ static bool vtd_check_host_type(IntelIOMMUState *s, HostIOMMUDevice *hiod,
 bool vtd_check_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod, bool open,
                          Error **errp)
 {
-    g_autofree char *host = g_strdup_printf("host IOMMU%s%s",
-                                            hiod->unit ? " " : "",
-                                            hiod->unit ?: "");
+    const char *unit = hiod ? hiod->unit : NULL;
+    g_autofree char *host = g_strdup_printf("host IOMMU%s%s", unit ? " " : "",
+                                            unit ?: "");
     g_autoptr(GString) problems = g_string_new("");
     VTDHostFieldState field;
     int i;

@@ -76,7 +76,7 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
  * Changes nothing.
  *
  * @s: the vIOMMU
- * @hiod: the host
+ * @hiod: the host, or NULL, of which nothing is known
  * @open: may what the user left open still be lowered?
  * @errp: every field that does not fit, with both values and what to do
  *

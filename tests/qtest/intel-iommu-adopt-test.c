@@ -344,16 +344,21 @@ static void test_host_at_ram(void)
         "0x8000100000 and takes 40: give the VM less)");
 }
 
+#define SNOOP_ERROR \
+    "host IOMMU cannot back intel-iommu: snoop control: on in the guest, " \
+    "not for assigned devices (use snoop-control=off)"
+
 static void test_snoop_control(void)
 {
-    static const char error[] =
-        "host IOMMU cannot back intel-iommu: snoop control: on in the guest, "
-        "not for assigned devices (use snoop-control=off)";
-
     assert_device_refused("-M q35 -device intel-iommu,snoop-control=on"
-                          " -device host-iommu-testdev", error);
+                          " -device host-iommu-testdev", SNOOP_ERROR);
     assert_device_refused("-M q35 -device intel-iommu,snoop-control=on"
-                          " -device host-iommu-testdev" VTD_EVERYTHING, error);
+                          " -device host-iommu-testdev" VTD_EVERYTHING,
+                          SNOOP_ERROR);
+    assert_start_refused("-M q35 -device intel-iommu,snoop-control=on"
+                         " -device host-iommu-testdev,id=dev1,mdev=on",
+                         "host-iommu-testdev /machine/peripheral/dev1: "
+                         SNOOP_ERROR);
     assert_adopts(",snoop-control=off",
                   "-M q35 -device host-iommu-testdev,aw-bits=40", 40);
 }
@@ -898,6 +903,19 @@ static void test_hotplug_against_given(void)
     qtest_quit(qts);
 }
 
+static void test_hotplug_with_snoop_control(void)
+{
+    QTestState *qts = start_hotplug_vm(WITH_DEVICE ",snoop-control=on", "");
+    g_autofree char *device = device_json("dev1", "rp1", 48, "");
+    g_autofree char *mediated = device_json("dev1", "rp1", 48,
+                                            ",\"mdev\":true");
+
+    assert_hotplug_refused(qts, device, SNOOP_ERROR);
+    assert_hotplug_refused(qts, mediated, SNOOP_ERROR);
+    assert_hotplug(qts, "{\"driver\":\"edu\",\"bus\":\"rp1\"}");
+    qtest_quit(qts);
+}
+
 static void test_hotplug_with_stage_1(void)
 {
     QTestState *qts = start_hotplug_vm(
@@ -1195,6 +1213,7 @@ int main(int argc, char **argv)
         { "freeze/below-39", test_hotplug_below_39 },
         { "freeze/against-adopted", test_hotplug_against_adopted },
         { "freeze/against-given", test_hotplug_against_given },
+        { "freeze/with-snoop-control", test_hotplug_with_snoop_control },
         { "freeze/with-stage-1", test_hotplug_with_stage_1 },
         { "freeze/on-bus-that-bypasses", test_hotplug_on_bus_that_bypasses },
         { "freeze/unplug-and-replug", test_unplug_and_replug },
