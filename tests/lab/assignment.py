@@ -13,20 +13,29 @@ from device import Device
 BACKENDS = ('iommufd', 'legacy')
 
 
-def vfio_properties(device: Device, backend: str) -> str:
-    """The vfio-pci device that assigns @device through @backend."""
-    properties = f'vfio-pci,host={device.address}'
+def vfio_arguments(device: Device, backend: str) -> Dict[str, str]:
+    """The arguments of device_add that assign @device through @backend."""
+    arguments = {'driver': 'vfio-pci', 'host': device.address}
     if backend == 'iommufd':
-        properties += ',iommufd=iommufd0'
+        arguments['iommufd'] = 'iommufd0'
+    return arguments
+
+
+def vfio_properties(device: Device, backend: str) -> str:
+    """The vfio-pci device that assigns @device through @backend, as an
+    option of QEMU."""
+    driver, *arguments = vfio_arguments(device, backend).items()
+    properties = [driver[1], *(f'{key}={value}' for key, value in arguments)]
     if device.assigned:
-        properties += f',{device.assigned}'
-    return properties
+        properties.append(device.assigned)
+    return ','.join(properties)
 
 
-def assigned(device: Device, backend: str, width: Optional[int] = None,
-             memory: str = '256M') -> List[str]:
-    """The options of a guest with @device, behind an intel-iommu that is
-    @width bits wide, or that is left to find out where that is None."""
+def unassigned(backend: str, width: Optional[int] = None,
+               memory: str = '256M') -> List[str]:
+    """The options of a guest that can be given a device through @backend,
+    behind an intel-iommu that is @width bits wide, or that is left to find
+    out where that is None."""
     iommu: Dict[str, object] = {'caching-mode': 'on'}
     if width is not None:
         iommu['aw-bits'] = width
@@ -39,7 +48,14 @@ def assigned(device: Device, backend: str, width: Optional[int] = None,
                                    for key, value in iommu.items())])]
     if backend == 'iommufd':
         options += ['-object', 'iommufd,id=iommufd0']
-    return options + ['-device', vfio_properties(device, backend)]
+    return options
+
+
+def assigned(device: Device, backend: str, width: Optional[int] = None,
+             memory: str = '256M') -> List[str]:
+    """The options of a guest with @device from the start."""
+    return [*unassigned(backend, width, memory),
+            '-device', vfio_properties(device, backend)]
 
 
 def width_refusal(device: Device, backend: str, guest: int,

@@ -29,6 +29,9 @@ CONSOLE = 'console=ttyS0 loglevel=4 panic=-1'
 # and what waited for RCU then waited for ever.
 STEADY_TICK = 'nohz=off highres=off'
 
+# Linux uses scalable mode where it is asked to and the IOMMU has it.
+SCALABLE_MODE = 'intel_iommu=on,sm_on'
+
 
 class Host:
     """A host @name whose intel-iommu has @iommu for properties, with
@@ -44,7 +47,7 @@ class Host:
         arguments: List[str] = [
             '-machine', 'q35', '-cpu', 'max', '-smp', '2', '-m', memory,
             '-kernel', str(tree.kernel), '-initrd', str(tree.image),
-            '-append', f'{CONSOLE} {STEADY_TICK}', '-device',
+            '-append', f'{CONSOLE} {STEADY_TICK} {SCALABLE_MODE}', '-device',
             ','.join(['intel-iommu', *(f'{key}={value}' for key, value
                                        in properties.items())])]
         for device in devices:

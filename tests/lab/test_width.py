@@ -1,44 +1,66 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-The address width of intel-iommu against real hosts: a device is attached
-and nothing runs yet. Every host width, backend and way to give aw-bits.
+intel-iommu against real hosts: a device is attached and nothing runs yet.
+Every kind of host, backend and way to give aw-bits.
 """
 
+from itertools import product
 from pathlib import Path
 from typing import Iterator, Optional
 
 import pytest
 
-from assignment import BACKENDS, assigned, width_refusal
+from assignment import BACKENDS, assigned, unassigned, width_refusal
 from buildtree import BuildTree
 from device import nvme
 from guest import Refused
 from host import BASE_QEMU, Host
-from vtd import Capabilities, read_capabilities
+from vtd import Capabilities, is_in_scalable_mode, read_capabilities
 
 MEMORY = '128M'
 
 
-@pytest.fixture(scope='module', params=(39, 48),
-                ids=lambda width: f'host{width}')
+@pytest.fixture(scope='module',
+                params=product((39, 42, 47, 48), ('off', 'on')),
+                ids=lambda kind: 'host{}-scalable-{}'.format(*kind))
 def host(request: pytest.FixtureRequest, tree: BuildTree,
          disk_content: Path) -> Iterator[Host]:
-    """A host whose IOMMU is 39 or 48 bits wide."""
-    with Host(tree, f'width-{request.param}', {'aw-bits': request.param},
+    """A host by the width of its IOMMU and whether that has scalable
+    mode."""
+    width, scalable = request.param
+    with Host(tree, f'width-{width}-scalable-{scalable}',
+              {'aw-bits': width, 'x-scalable-mode': scalable},
               [nvme(disk_content, slot=3)]) as machine:
         yield machine
 
 
-def attach(host: Host, backend: str, given: Optional[int],
-           **options: str) -> Capabilities:
+def attach(host: Host, backend: str, given: Optional[int]) -> Capabilities:
     """What a guest with the host's device is told; Refused may come."""
-    arguments = assigned(host.devices[0], backend, given, memory=MEMORY)
-    with host.guest(arguments, **options) as guest:
+    with host.guest(assigned(host.devices[0], backend, given,
+                             memory=MEMORY)) as guest:
         return read_capabilities(guest.monitor)
 
 
-@pytest.mark.parametrize('given', (None, 39, 48),
-                         ids=('unset', 'aw39', 'aw48'))
+@pytest.fixture(name='base', scope='module')
+def fixture_base(host: Host, tree: BuildTree) -> Iterator[Capabilities]:
+    """What the base, which knows 39 and 48 bits, tells a guest that is to
+    be as wide as the host."""
+    if not tree.base_qemu.exists():
+        pytest.skip('the pristine base is not built: make base image')
+    width = host.iommu['aw-bits']
+    with host.guest(unassigned('legacy', 39 if width == 39 else 48, MEMORY),
+                    program=BASE_QEMU) as guest:
+        yield read_capabilities(guest.monitor).with_width(width)
+
+
+def test_host_uses_what_it_has(host: Host) -> None:
+    """The host's Linux is in scalable mode where its IOMMU has that."""
+    assert is_in_scalable_mode(host.machine.monitor) == (
+        host.iommu['x-scalable-mode'] == 'on')
+
+
+@pytest.mark.parametrize('given', (None, 39, 42, 48),
+                         ids=('unset', 'aw39', 'aw42', 'aw48'))
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_attach(host: Host, backend: str, given: Optional[int]) -> None:
     """A width that fits is in force, one left out follows the host, and
@@ -58,13 +80,8 @@ def test_attach(host: Host, backend: str, given: Optional[int]) -> None:
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
-def test_registers_are_the_base_s(host: Host, tree: BuildTree,
+def test_registers_are_the_base_s(host: Host, base: Capabilities,
                                   backend: str) -> None:
-    """A VM that starts with the base keeps its registers, and one whose
-    width was adopted has those of the base given that width."""
-    if not tree.base_qemu.exists():
-        pytest.skip('the pristine base is not built: make base image')
-    width = host.iommu['aw-bits']
-    given = None if width == 48 else width
-    assert attach(host, backend, None) == attach(
-        host, backend, given, program=BASE_QEMU)
+    """Where the width follows the host nothing but MGAW differs from the
+    base's registers, and on a host of 39 or 48 bits not even that."""
+    assert attach(host, backend, None) == base

@@ -2,12 +2,12 @@
 """
 What a guest is told about its VT-d unit, as numbers that people compare.
 
-Register fields: Intel VT-d specification 11.4.2 (CAP) and 11.4.3 (ECAP);
-ACPI table: 8.1 (DMAR). Widths are in bits.
+Register fields: Intel VT-d specification 11.4.2 (CAP), 11.4.3 (ECAP) and
+11.4.5 (RTADDR); ACPI table: 8.1 (DMAR). Widths are in bits.
 """
 
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Tuple
 
 from monitor import Monitor
@@ -15,6 +15,7 @@ from monitor import Monitor
 REGISTERS = 0xfed90000      # where QEMU puts the only unit of a q35
 CAP_OFFSET = 0x08
 ECAP_OFFSET = 0x10
+RTADDR_OFFSET = 0x20
 DMAR_HAW_OFFSET = 36        # in the ACPI table, its header included
 
 
@@ -36,19 +37,34 @@ class Capabilities:
         return tuple(width for bit, width in ((1, 39), (2, 48), (3, 57))
                      if self.cap >> 8 & 1 << bit)
 
+    def with_width(self, width: int) -> 'Capabilities':
+        """These, with MGAW for @width and nothing else changed."""
+        return replace(self, cap=self.cap & ~(0x3f << 16) | width - 1 << 16)
+
     def __str__(self) -> str:
         return f'CAP {self.cap:#x} ECAP {self.ecap:#x}'
 
 
+def read_register(monitor: Monitor, offset: int) -> int:
+    """The 64 bits at @offset as the CPUs of @monitor's machine read them."""
+    printed = monitor.hmp(f'xp /1gx {REGISTERS + offset:#x}')
+    match = re.search(r': (0x[0-9a-f]+)', printed)
+    assert match, printed
+    return int(match.group(1), 16)
+
+
 def read_capabilities(monitor: Monitor) -> Capabilities:
-    """The registers as the CPUs of @monitor's machine read them."""
-    values = []
-    for offset in (CAP_OFFSET, ECAP_OFFSET):
-        printed = monitor.hmp(f'xp /1gx {REGISTERS + offset:#x}')
-        match = re.search(r': (0x[0-9a-f]+)', printed)
-        assert match, printed
-        values.append(int(match.group(1), 16))
-    return Capabilities(*values)
+    """CAP and ECAP of @monitor's machine."""
+    return Capabilities(read_register(monitor, CAP_OFFSET),
+                        read_register(monitor, ECAP_OFFSET))
+
+
+def is_in_scalable_mode(monitor: Monitor) -> bool:
+    """Did the software of @monitor's machine set up a scalable-mode root
+    table? Else it is in legacy mode."""
+    mode = read_register(monitor, RTADDR_OFFSET) >> 10 & 3
+    assert mode in (0, 1), mode
+    return mode == 1
 
 
 def host_address_width(dmar: bytes) -> int:
