@@ -15,6 +15,7 @@ from buildtree import BuildTree
 from device import nvme
 from guest import Refused
 from host import BASE_QEMU, Host
+from view import shown, sysfs_unit
 from vtd import Capabilities, is_in_scalable_mode, read_capabilities
 
 MEMORY = '128M'
@@ -85,3 +86,20 @@ def test_registers_are_the_base_s(host: Host, base: Capabilities,
     """Where the width follows the host nothing but MGAW differs from the
     base's registers, and on a host of 39 or 48 bits not even that."""
     assert attach(host, backend, None) == base
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_view_is_the_host_s(host: Host, backend: str) -> None:
+    """QOM shows the registers that the host's sysfs shows, bit for bit,
+    the width that the host lets a device use, and where both are from."""
+    device = host.devices[0]
+    expected = {'name': device.address, 'iommu-type': 'intel-vtd',
+                'aw-bits': host.iommu['aw-bits'],
+                **sysfs_unit(host, device)}
+    if backend == 'iommufd':
+        # No dirty tracking, no PASIDs: the emulated host has neither.
+        expected.update({'source': 'iommufd', 'hw-caps': 0})
+    else:
+        expected['source'] = 'sysfs'
+    with host.guest(assigned(device, backend, memory=MEMORY)) as guest:
+        assert shown(guest.monitor) == {device.address: expected}
