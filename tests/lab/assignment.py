@@ -8,27 +8,27 @@ Texts of errors are compared as a whole, here and nowhere else.
 
 from typing import Dict, List, Optional
 
-from device import Device
+from device import Device, root_port
 
 BACKENDS = ('iommufd', 'legacy')
 
+# A PCIe root port of the guest, to plug a device into.
+ROOT_PORT = root_port(slot=5, name='rp').arguments
 
-def vfio_arguments(device: Device, backend: str) -> Dict[str, str]:
-    """The arguments of device_add that assign @device through @backend."""
-    arguments = {'driver': 'vfio-pci', 'host': device.address}
-    if backend == 'iommufd':
-        arguments['iommufd'] = 'iommufd0'
-    return arguments
+# The same for a guest that does not run. Its hotplug is PCIe's and not
+# ACPI's: while the slot has no power, a device goes as soon as it is told.
+STOPPED_PORT = (*ROOT_PORT, '-global',
+                     'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off')
 
 
 def vfio_properties(device: Device, backend: str) -> str:
-    """The vfio-pci device that assigns @device through @backend, as an
-    option of QEMU."""
-    driver, *arguments = vfio_arguments(device, backend).items()
-    properties = [driver[1], *(f'{key}={value}' for key, value in arguments)]
+    """The vfio-pci device that assigns @device through @backend."""
+    properties = f'vfio-pci,host={device.address}'
+    if backend == 'iommufd':
+        properties += ',iommufd=iommufd0'
     if device.assigned:
-        properties.append(device.assigned)
-    return ','.join(properties)
+        properties += f',{device.assigned}'
+    return properties
 
 
 def unassigned(backend: str, width: Optional[int] = None,
@@ -58,6 +58,16 @@ def assigned(device: Device, backend: str, width: Optional[int] = None,
             '-device', vfio_properties(device, backend)]
 
 
+def hot(device: Device, backend: str) -> Dict[str, object]:
+    """What device_add needs to assign @device through @backend, as "hot"
+    in the root port."""
+    arguments = {'driver': 'vfio-pci', 'id': 'hot', 'bus': 'rp',
+                 'host': device.address}
+    if backend == 'iommufd':
+        arguments['iommufd'] = 'iommufd0'
+    return arguments
+
+
 def width_refusal(device: Device, backend: str, guest: int,
                   host: int) -> str:
     """What QEMU writes when aw-bits=@guest is given and @host is less."""
@@ -67,3 +77,14 @@ def width_refusal(device: Device, backend: str, guest: int,
             f'address width is {guest} in the guest, {host} on the host '
             f"(use aw-bits={host}, in libvirt aw_bits='{host}', "
             "or leave it out to adopt the host's)")
+
+
+def plug_refusal(device: Optional[Device], guest: int, host: int) -> str:
+    """What device_add answers when the width froze at @guest and @host is
+    less. Without a @device, to a host-iommu-testdev, which names no unit."""
+    begin = (f'vfio {device.address}: Failed to set vIOMMU: host IOMMU dmar0'
+             if device else 'host IOMMU')
+    return (f'{begin} cannot back intel-iommu: '
+            f'address width is {guest} in the guest, {host} on the host '
+            f'(fixed since the VM started: start it with aw-bits={host}, '
+            f"in libvirt aw_bits='{host}')")

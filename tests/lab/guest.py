@@ -13,7 +13,8 @@ channels to it, one to its monitor and one to the agent in its Linux.
 
 import shlex
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, List, Optional, Sequence, Type
+from typing import (TYPE_CHECKING, List, Mapping, Optional, Sequence,
+                    Type)
 
 from agent import Agent, LabError, Outcome
 from machine import AGENT_SLOT
@@ -110,6 +111,26 @@ class Guest:
         """The end of what this QEMU and its console said."""
         return self._host.run(
             f'cd {self._folder}; tail -n 20 qemu.log console.log').text
+
+    def open_files(self) -> List[str]:
+        """What this QEMU's file descriptors lead to, one each, sorted."""
+        return sorted(self._host.check(
+            f'cd /proc/$(cat {self._folder}/pid)/fd && '
+            'for file in *; do readlink $file; done').split('\n'))
+
+    def log(self) -> str:
+        """What this QEMU has written on standard error since it started,
+        and what it has traced."""
+        return self._host.check(f'cat {self._folder}/qemu.log')
+
+    def plug(self, arguments: Mapping[str, object]) -> None:
+        """Plug a device; ExecuteError says why it is refused."""
+        self.monitor.cmd('device_add', **arguments)
+
+    def unplug(self, name: str) -> None:
+        """Unplug the device with id @name and wait until it is gone."""
+        self.monitor.cmd('device_del', id=name)
+        self.monitor.wait('DEVICE_DELETED', device=name)
 
     def run(self, script: str, timeout: float = 600) -> Outcome:
         """Run @script with the guest's sh and wait for its end."""

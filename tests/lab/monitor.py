@@ -8,6 +8,7 @@ Used for the QEMU that emulates the host and for those within it.
 import asyncio
 import socket
 import sys
+import time
 from typing import Any, Optional
 
 from agent import LabError
@@ -50,6 +51,23 @@ class Monitor:
         except (QMPError, asyncio.TimeoutError, OSError) as error:
             raise LabError(f'{self._name}: QMP {command} was not answered: '
                            f'{error!r}') from error
+
+    def wait(self, event: str, **data: object) -> None:
+        """Wait for the next @event that carries @data; those before it are
+        dropped."""
+        assert self._qmp is not None
+        deadline = time.monotonic() + self._timeout
+        while True:
+            try:
+                got = self._qmp.pull_event(
+                    wait=max(deadline - time.monotonic(), 0.001))
+            except (QMPError, asyncio.TimeoutError, OSError) as error:
+                raise LabError(f'{self._name}: QMP event {event} {data} did '
+                               f'not come: {error!r}') from error
+            assert got is not None
+            if got['event'] == event and \
+                    data.items() <= got.get('data', {}).items():
+                return
 
     def hmp(self, line: str) -> str:
         """What the human monitor prints for @line."""
