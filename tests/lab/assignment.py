@@ -6,6 +6,7 @@ what QEMU says where the host cannot back that.
 Texts of errors are compared as a whole, here and nowhere else.
 """
 
+import re
 from typing import Dict, List, Optional
 
 from device import Device, root_port
@@ -77,6 +78,19 @@ def width_refusal(device: Device, backend: str, guest: int,
             f'address width is {guest} in the guest, {host} on the host '
             f"(use aw-bits={host}, in libvirt aw_bits='{host}', "
             "or leave it out to adopt the host's)")
+
+
+def busy_refusal(device: Device, backend: str, reason: str) -> str:
+    """What device_add answers when another process has the only @device of
+    its group, less the numbers in it (see without_numbers)."""
+    what = ('error bind device fd=N to iommufd=N' if backend == 'iommufd'
+            else "Could not open '/dev/vfio/N'")
+    return f'vfio {device.address}: {what}: {reason}'
+
+
+def without_numbers(text: str) -> str:
+    """@text with N for each number of a file descriptor or group."""
+    return re.sub(r'(fd=|/dev/vfio/)\d+', r'\1N', text)
 
 
 def plug_refusal(device: Optional[Device], guest: int, host: int) -> str:
