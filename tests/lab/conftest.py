@@ -9,6 +9,7 @@ import random
 import signal
 import sys
 from pathlib import Path
+from typing import Tuple
 
 import pytest
 
@@ -32,8 +33,17 @@ def tree() -> BuildTree:
 
 
 @pytest.fixture(scope='session')
-def disk_content(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A file of random bytes, the same in every run."""
-    path = tmp_path_factory.mktemp('disk') / 'content'
-    path.write_bytes(random.Random(DISK_BYTES).randbytes(DISK_BYTES))
-    return path
+def disk_contents(tmp_path_factory: pytest.TempPathFactory
+                  ) -> Tuple[Path, Path]:
+    """Two files of random bytes, unlike, and the same in every run."""
+    folder = tmp_path_factory.mktemp('disk')
+    paths = folder / 'content', folder / 'other'
+    for seed, path in enumerate(paths, start=DISK_BYTES):
+        path.write_bytes(random.Random(seed).randbytes(DISK_BYTES))
+    return paths
+
+
+@pytest.fixture(scope='session')
+def disk_content(disk_contents: Tuple[Path, Path]) -> Path:
+    """The first of the two."""
+    return disk_contents[0]

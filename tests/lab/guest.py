@@ -132,6 +132,12 @@ class Guest:
         self.monitor.cmd('device_del', id=name)
         self.monitor.wait('DEVICE_DELETED', device=name)
 
+    def reset(self) -> None:
+        """Reset this machine; the next command waits for its new Linux."""
+        self.monitor.cmd('set-action', reboot='reset')
+        self.monitor.cmd('system_reset')
+        self.monitor.wait('RESET', guest=False)
+
     def run(self, script: str, timeout: float = 600) -> Outcome:
         """Run @script with the guest's sh and wait for its end."""
         return self._agent.run(script, timeout)
