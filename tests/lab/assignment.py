@@ -33,11 +33,11 @@ def vfio_properties(device: Device, backend: str) -> str:
 
 
 def unassigned(backend: str, width: Optional[int] = None,
-               memory: str = '256M') -> List[str]:
+               memory: str = '256M', **more: object) -> List[str]:
     """The options of a guest that can be given a device through @backend,
     behind an intel-iommu that is @width bits wide, or that is left to find
-    out where that is None."""
-    iommu: Dict[str, object] = {'caching-mode': 'on'}
+    out where that is None, and has @more properties."""
+    iommu: Dict[str, object] = {'caching-mode': 'on', **more}
     if width is not None:
         iommu['aw-bits'] = width
     options = [
@@ -53,9 +53,9 @@ def unassigned(backend: str, width: Optional[int] = None,
 
 
 def assigned(device: Device, backend: str, width: Optional[int] = None,
-             memory: str = '256M') -> List[str]:
+             memory: str = '256M', **more: object) -> List[str]:
     """The options of a guest with @device from the start."""
-    return [*unassigned(backend, width, memory),
+    return [*unassigned(backend, width, memory, **more),
             '-device', vfio_properties(device, backend)]
 
 
@@ -102,3 +102,48 @@ def plug_refusal(device: Optional[Device], guest: int, host: int) -> str:
             f'address width is {guest} in the guest, {host} on the host '
             f'(fixed since the VM started: start it with aw-bits={host}, '
             f"in libvirt aw_bits='{host}')")
+
+
+def refused_at_start(device: Device, backend: str, why: str) -> str:
+    """What QEMU writes when it does not start with @device, and says
+    @why."""
+    return (f'qemu-system-x86_64: -device {vfio_properties(device, backend)}: '
+            f'vfio {device.address}: {why}')
+
+
+def nesting_refusal(backend: str, lacks: str) -> str:
+    """Why no device is assigned through @backend to an intel-iommu with
+    x-flts=on, where the host @lacks something."""
+    if backend == 'legacy':
+        return ("the vIOMMU wants to nest on the device's page tables, which "
+                "VFIO's legacy backend cannot (intel-iommu has x-flts=on: "
+                'give the device iommufd=, or use x-flts=off)')
+    return ('host IOMMU dmar0 refuses a nesting parent, which the vIOMMU '
+            f'wants: {lacks} (intel-iommu has x-flts=on: use x-flts=off): '
+            'Failed to allocate hwpt: Operation not supported')
+
+
+def memory_refusal(backend: str, region: str, top: int) -> str:
+    """Why no device is assigned to a guest whose RAM, @region, ends at
+    @top, on a host of 39 bits."""
+    group = ('failed to setup container for group 1: '
+             if backend == 'legacy' else '')
+    return (f'{group}memory listener initialization failed: Region {region}: '
+            f'guest RAM ends at {top:#x} and takes 40 address bits, the host '
+            'IOMMU has 39: give the VM less')
+
+
+def start_story(device: Device, backend: str, cap: str,
+                ecap: str) -> List[str]:
+    """What -trace 'host_iommu*' tells of a start on a host of 39 bits whose
+    sysfs shows @cap and @ecap."""
+    source = 'iommufd' if backend == 'iommufd' else 'sysfs'
+    return [
+        f'host_iommu_wanted {device.address}: the vIOMMU wants flags 0x0',
+        f'host_iommu_learned {device.address}: host IOMMU dmar0 is intel-vtd '
+        f'(source {source}), width 39, VT-d cap 0x{cap} ecap 0x{ecap}',
+        f'host_iommu_checked {device.address}: the host can back intel-iommu '
+        '(frozen 0)',
+        'host_iommu_adopted mgaw: 48 before, 39 now, by '
+        f'{device.address} (host IOMMU dmar0)',
+        'host_iommu_frozen width 39, caching-mode 1 from now on']

@@ -1,0 +1,115 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+How VFIO attaches a device: what the vIOMMU wants of it, what is told when
+the host cannot, and what it leaves as it was.
+"""
+
+import re
+from pathlib import Path
+from typing import Iterator, List
+
+import pytest
+
+from assignment import (BACKENDS, STOPPED_PORT, assigned, hot,
+                        memory_refusal, nesting_refusal, refused_at_start,
+                        start_story, unassigned)
+from buildtree import BuildTree
+from device import nvme
+from guest import Refused
+from host import BASE_QEMU, QEMU, Host
+from monitor import ExecuteError
+
+STAGE_1 = {'x-scalable-mode': 'on', 'x-flts': 'on'}
+LACKS = {
+    'off': 'it lacks scalable mode, second-stage translation, nested '
+           'translation',
+    'on': 'it lacks nested translation',
+}
+
+
+@pytest.fixture(scope='module', params=('off', 'on'),
+                ids=('legacy-mode', 'scalable-mode'))
+def host(request: pytest.FixtureRequest, tree: BuildTree,
+         disk_content: Path) -> Iterator[Host]:
+    """A host of 39 bits, with scalable mode or without."""
+    with Host(tree, f'attach-{request.param}',
+              {'aw-bits': 39, 'x-scalable-mode': request.param},
+              [nvme(disk_content, slot=3)]) as machine:
+        yield machine
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_nesting_parent_is_refused(host: Host, backend: str) -> None:
+    """A vIOMMU that wants to nest is told what stands against it."""
+    device = host.devices[0]
+    lacks = LACKS[str(host.iommu['x-scalable-mode'])]
+    with pytest.raises(Refused) as refusal:
+        with host.guest(assigned(device, backend, 48, '128M', **STAGE_1)):
+            pass
+    # What KVM says without /dev/kvm comes before.
+    assert str(refusal.value).splitlines()[-1] == refused_at_start(
+        device, backend, nesting_refusal(backend, lacks))
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_nesting_parent_is_refused_at_hotplug(host: Host,
+                                              backend: str) -> None:
+    """The same later, and the VM goes on without the device."""
+    device = host.devices[0]
+    lacks = LACKS[str(host.iommu['x-scalable-mode'])]
+    with host.guest([*unassigned(backend, 48, '128M', **STAGE_1),
+                     *STOPPED_PORT]) as guest:
+        before = guest.open_files()
+        with pytest.raises(ExecuteError) as refusal:
+            guest.plug(hot(device, backend))
+        assert str(refusal.value) == (f'vfio {device.address}: '
+                                      f'{nesting_refusal(backend, lacks)}')
+        assert guest.open_files() == before
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_memory_beyond_the_host_s_width(host: Host, backend: str) -> None:
+    """RAM that the host cannot map is named, and the host's width."""
+    device = host.devices[0]
+    with pytest.raises(Refused) as refusal:
+        with host.guest([
+                *assigned(device, backend, None, '600G'),
+                '-object', 'memory-backend-ram,id=ram,size=600G,reserve=off',
+                '-machine', 'memory-backend=ram']):
+            pass
+    # Two of the GiB are below 4 GiB.
+    assert str(refusal.value).splitlines()[-1] == refused_at_start(
+        device, backend, memory_refusal(backend, 'ram', (4 + 598) << 30))
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_trace_tells_the_story(host: Host, backend: str) -> None:
+    """What was wanted, learned, checked, adopted and frozen."""
+    device = host.devices[0]
+    cap, ecap = host.check('cd /sys/class/iommu/dmar0/intel-iommu &&'
+                           'cat cap ecap').split()
+    with host.guest([*assigned(device, backend, None, '128M'),
+                     '-trace', 'host_iommu*']) as guest:
+        assert guest.log().splitlines() == start_story(device, backend, cap,
+                                                       ecap)
+
+
+def attach_events(host: Host, backend: str, program: str) -> List[str]:
+    """What a start of @program traces of VFIO and iommufd, less what differs
+    from run to run."""
+    with host.guest([*assigned(host.devices[0], backend, 39, '128M'),
+                     '-trace', 'iommufd*', '-trace', 'vfio_*'],
+                    program=program) as guest:
+        return re.sub(r'0x[0-9a-f]{9,}|(?<=fd=)\d+|\(\d+\)', 'N',
+                      guest.log()).splitlines()
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_attaches_as_the_base(host: Host, tree: BuildTree,
+                              backend: str) -> None:
+    """Without a wish of the vIOMMU's, VFIO does what it always did."""
+    if not tree.base_qemu.exists():
+        pytest.skip('the pristine base is not built: make base image')
+    ours = attach_events(host, backend, QEMU)
+    assert len(ours) > 10
+    assert ours == attach_events(host, backend, BASE_QEMU)
