@@ -41,6 +41,11 @@ class BuildTree:
         return self.top / 'qemu' / 'python'
 
     @property
+    def linux_headers(self) -> Path:
+        """The kernel's interface, as this QEMU knows it."""
+        return self.top / 'qemu' / 'linux-headers'
+
+    @property
     def kernel_work(self) -> Path:
         """Where the kernel is unpacked and built."""
         return self.top / 'kernel'

@@ -22,6 +22,7 @@ from machine import Channel, Machine
 
 QEMU = '/lab/qemu-system-x86_64'
 BASE_QEMU = '/lab/base/qemu-system-x86_64'
+NARROWED_QEMU = '/lab/narrowed-qemu'
 CONSOLE = 'console=ttyS0 loglevel=4 panic=-1'
 
 # A tick that comes whatever happens. Without, a timer that a CPU of the
