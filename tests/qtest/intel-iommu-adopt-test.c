@@ -589,13 +589,17 @@ static uint64_t copy(Testdev *td, uint64_t src, uint64_t dst, uint64_t len)
     return qpci_io_readq(td->pdev, td->bar, HOST_IOMMU_TESTDEV_RESULT);
 }
 
+static void assert_reads(Testdev *td, uint64_t reg, uint64_t value)
+{
+    g_assert_cmphex(qpci_io_readq(td->pdev, td->bar, reg), ==, value);
+}
+
 static void assert_viommu_flags(const char *args, uint64_t flags)
 {
     QTestState *qts = qtest_init(args);
     Testdev td = open_testdev(qts, 5);
 
-    g_assert_cmphex(qpci_io_readq(td.pdev, td.bar, HOST_IOMMU_TESTDEV_FLAGS),
-                    ==, flags);
+    assert_reads(&td, HOST_IOMMU_TESTDEV_FLAGS, flags);
     close_testdev(&td);
     qtest_quit(qts);
 }
@@ -631,9 +635,7 @@ static void test_dma(void)
     }
     qtest_memwrite(qts, src, want, HOST_IOMMU_TESTDEV_MAX_LEN);
 
-    g_assert_cmpuint(qpci_io_readq(td.pdev, td.bar,
-                                   HOST_IOMMU_TESTDEV_RESULT),
-                     ==, HOST_IOMMU_TESTDEV_IDLE);
+    assert_reads(&td, HOST_IOMMU_TESTDEV_RESULT, HOST_IOMMU_TESTDEV_IDLE);
     g_assert_cmpuint(copy(&td, src, nowhere, 8),
                      ==, HOST_IOMMU_TESTDEV_WRITE_FAILED);
     g_assert_cmpuint(copy(&td, nowhere, dst, 8),
@@ -647,6 +649,12 @@ static void test_dma(void)
     qtest_memread(qts, dst, got, HOST_IOMMU_TESTDEV_MAX_LEN);
     g_assert_cmpmem(got, HOST_IOMMU_TESTDEV_MAX_LEN,
                     want, HOST_IOMMU_TESTDEV_MAX_LEN);
+
+    /* they read as written, the rest as zero */
+    assert_reads(&td, HOST_IOMMU_TESTDEV_SRC, src);
+    assert_reads(&td, HOST_IOMMU_TESTDEV_DST, dst);
+    assert_reads(&td, HOST_IOMMU_TESTDEV_LEN, HOST_IOMMU_TESTDEV_MAX_LEN);
+    assert_reads(&td, HOST_IOMMU_TESTDEV_START, 0);
     close_testdev(&td);
     qtest_quit(qts);
 }

@@ -107,6 +107,23 @@ static void test_open_with_device_that_bypasses(void)
                         TESTDEV ",bus=rp1", false);
 }
 
+/* The property, too, tells what it came to */
+static void test_open_property(void)
+{
+    static const char *const devices[] = { "", TESTDEV };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(devices); i++) {
+        g_autofree char *args = with_iommu("-device intel-iommu,id=viommu",
+                                           devices[i]);
+        QTestState *qts = qtest_init(args);
+
+        g_assert_cmpint(qtest_qom_get_bool(qts, "/machine/peripheral/viommu",
+                                           "caching-mode"), ==, i);
+        qtest_quit(qts);
+    }
+}
+
 /* What was turned on equals what is given on */
 static void test_open_equals_given(void)
 {
@@ -368,6 +385,7 @@ int main(int argc, char **argv)
         { "open/with-mediated-device", test_open_with_mediated_device },
         { "open/with-device-that-bypasses",
           test_open_with_device_that_bypasses },
+        { "open/property", test_open_property },
         { "open/equals-given", test_open_equals_given },
         { "off/without-device", test_off_without_device },
         { "off/with-device", test_off_with_device },
