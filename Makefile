@@ -20,7 +20,7 @@ image:		## the lab's initramfs, with the QEMU of "all" in it
 	$(ninja) image.target
 demo:		## the demonstration: host devices in a lab with 39 and 48 bits
 	$(ninja) demo.target
-check:		## every check but check-bisect
+check:		## every check but the long ones
 	$(check) series unit qtest build lab $(ALSO)
 check-series:	## the series: applies, is well-formed, belongs together
 	$(check) series
@@ -32,6 +32,8 @@ check-lab:	## a Linux host and guest with VFIO, on an emulated IOMMU
 	$(check) lab
 check-build:	## configure, source and bad input
 	$(check) build
+check-sanitize:	## the qtests and unit tests with ASan and UBSan (long)
+	$(check) sanitize
 check-bisect:	## each prefix of the series builds (long)
 	$(check) bisect
 series:		## mail-ready patches in build/series
@@ -44,4 +46,5 @@ help:		## this list
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
 .PHONY: all base kernel image demo check check-series check-unit check-qtest \
-	check-lab check-build check-bisect series clean help
+	check-lab check-build check-sanitize check-bisect series \
+	clean help
