@@ -34,6 +34,8 @@ check-build:	## configure, source and bad input
 	$(check) build
 check-sanitize:	## the qtests and unit tests with ASan and UBSan (long)
 	$(check) sanitize
+coverage:	## what our tests run of our C files, line by line
+	$(check) coverage
 check-bisect:	## each prefix of the series builds (long)
 	$(check) bisect
 series:		## mail-ready patches in build/series
@@ -46,5 +48,5 @@ help:		## this list
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
 .PHONY: all base kernel image demo check check-series check-unit check-qtest \
-	check-lab check-build check-sanitize check-bisect series \
+	check-lab check-build check-sanitize coverage check-bisect series \
 	clean help
