@@ -130,13 +130,22 @@ class Guest:
     def unplug(self, name: str) -> None:
         """Unplug the device with id @name and wait until it is gone."""
         self.monitor.cmd('device_del', id=name)
-        self.monitor.wait('DEVICE_DELETED', device=name)
+        self._wait('DEVICE_DELETED', device=name)
+
+    def _wait(self, event: str, **data: object) -> None:
+        """Wait for @event; where it does not come, LabError says so, or
+        that this QEMU is gone."""
+        try:
+            self.monitor.wait(event, **data)
+        except LabError:
+            self.check_alive()
+            raise
 
     def reset(self) -> None:
         """Reset this machine; the next command waits for its new Linux."""
         self.monitor.cmd('set-action', reboot='reset')
         self.monitor.cmd('system_reset')
-        self.monitor.wait('RESET', guest=False)
+        self._wait('RESET', guest=False)
 
     def run(self, script: str, timeout: float = 600) -> Outcome:
         """Run @script with the guest's sh and wait for its end."""
