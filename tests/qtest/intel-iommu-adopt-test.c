@@ -920,7 +920,8 @@ static void test_hotplug_with_snoop_control(void)
 
     assert_hotplug_refused(qts, device, SNOOP_ERROR);
     assert_hotplug_refused(qts, mediated, SNOOP_ERROR);
-    assert_hotplug(qts, "{\"driver\":\"edu\",\"bus\":\"rp1\"}");
+    assert_hotplug(qts, "{\"driver\":\"edu\",\"id\":\"edu1\","
+                        "\"bus\":\"rp1\"}");
     qtest_quit(qts);
 }
 
