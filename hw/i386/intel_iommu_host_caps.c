@@ -92,6 +92,12 @@ static uint64_t vtd_guest_value(IntelIOMMUState *s, const VTDHostField *f)
                                  : vtd_field_of(f, s->cap, s->ecap);
 }
 
+/* Did the user leave it to the host? */
+static bool vtd_is_open(IntelIOMMUState *s, const VTDHostField *f)
+{
+    return f->rule == RULE_WIDTH && !s->aw_bits_given;
+}
+
 /* Returns: false where nobody could tell */
 static bool vtd_host_value(HostIOMMUDevice *hiod, const VTDHostField *f,
                            uint64_t *value)
@@ -158,6 +164,7 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
         .name = f->name,
         .text = f->text,
         .property = f->property,
+        .open = vtd_is_open(s, f),
         .guest = vtd_guest_value(s, f),
         .adopted = s->host_adopted[index].device ? &s->host_adopted[index]
                                                  : NULL,
@@ -166,6 +173,37 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
     field->fits = vtd_field_fits(s, f, field->guest, field->host_known,
                                  field->host);
     return true;
+}
+
+uint64_t vtd_host_field_in(int index, uint64_t cap, uint64_t ecap)
+{
+    return vtd_field_of(&vtd_host_fields[index], cap, ecap);
+}
+
+bool vtd_host_field_fits(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
+                         uint64_t guest)
+{
+    const VTDHostField *f = &vtd_host_fields[index];
+    uint64_t host = 0;
+    bool known = vtd_host_value(hiod, f, &host);
+
+    return vtd_field_fits(s, f, guest, known, host);
+}
+
+char *vtd_host_field_value(int index, uint64_t value)
+{
+    return vtd_host_fields[index].length > 1 ?
+           g_strdup_printf("%" PRIu64, value) : g_strdup(value ? "on" : "off");
+}
+
+char *vtd_host_field_setting(int index, uint64_t value)
+{
+    const VTDHostField *f = &vtd_host_fields[index];
+    g_autofree char *text = vtd_host_field_value(index, value);
+
+    return f->libvirt ? g_strdup_printf("%s=%s, in libvirt %s='%s'",
+                                        f->property, text, f->libvirt, text)
+                      : g_strdup_printf("%s=%s", f->property, text);
 }
 
 /* Returns: the first guest-physical address above all RAM, maxmem included */
@@ -309,16 +347,31 @@ bool vtd_check_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod, bool open,
     return true;
 }
 
-static void vtd_remember_adopted(VTDHostAdopted *adopted, uint64_t before,
-                                 HostIOMMUDevice *hiod)
+char *vtd_host_field_obstacle(IntelIOMMUState *s, int index, uint64_t value)
 {
+    return vtd_host_fields[index].rule == RULE_WIDTH ?
+           vtd_width_remedy(s, value, true) : NULL;
+}
+
+void vtd_set_host_field(IntelIOMMUState *s, int index, uint64_t value,
+                        const char *device, const char *unit)
+{
+    VTDHostAdopted *adopted = &s->host_adopted[index];
+    VTDHostFieldState field;
+
+    vtd_host_field(s, NULL, index, &field);
     if (!adopted->device) {
-        adopted->before = before;
+        adopted->before = field.guest;
     }
     g_free(adopted->device);
     g_free(adopted->unit);
-    adopted->device = g_strdup(hiod->name);
-    adopted->unit = g_strdup(hiod->unit);
+    adopted->device = g_strdup(device);
+    adopted->unit = g_strdup(unit);
+
+    assert(vtd_host_fields[index].rule == RULE_WIDTH);
+    s->aw_bits = value;
+    trace_host_iommu_adopted(field.name, field.guest, value,
+                             device ?: "nobody", unit ?: "unknown");
 }
 
 void vtd_adopt_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod)
@@ -327,12 +380,8 @@ void vtd_adopt_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod)
     int i;
 
     for (i = 0; vtd_host_field(s, hiod, i, &field); i++) {
-        /* The one rule whose value may be lowered; all else fits by now */
-        if (vtd_host_fields[i].rule == RULE_WIDTH && !field.fits) {
-            vtd_remember_adopted(&s->host_adopted[i], field.guest, hiod);
-            s->aw_bits = field.host;
-            trace_host_iommu_adopted(field.name, field.guest, field.host,
-                                     hiod->name, hiod->unit ?: "unknown");
+        if (field.open && !field.fits) {
+            vtd_set_host_field(s, i, field.host, hiod->name, hiod->unit);
         }
     }
 }

@@ -33,6 +33,7 @@ struct VTDHostAdopted {
  * @name: stable name, as used by properties and QMP; static
  * @text: name as people read it; static
  * @property: what the user turns, NULL: nothing; static
+ * @open: the user left it to the host
  * @guest: what the guest is told
  * @adopted: where that was adopted, NULL: it was not; of the vIOMMU
  * @host: what the host has; valid with @host_known
@@ -43,6 +44,7 @@ typedef struct VTDHostFieldState {
     const char *name;
     const char *text;
     const char *property;
+    bool open;
     uint64_t guest;
     const VTDHostAdopted *adopted;
     uint64_t host;
@@ -69,6 +71,73 @@ void vtd_host_caps_init(IntelIOMMUState *s);
  */
 bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
                     VTDHostFieldState *field);
+
+/**
+ * vtd_host_field_in() - read one field from register words
+ *
+ * @index: of a field that vtd_host_field() knows
+ * @cap: Capability Register, of this vIOMMU or another one
+ * @ecap: Extended Capability Register of the same
+ */
+uint64_t vtd_host_field_in(int index, uint64_t cap, uint64_t ecap);
+
+/**
+ * vtd_host_field_fits() - could the host back another value?
+ *
+ * @s: the vIOMMU
+ * @hiod: the host
+ * @index: of a field that vtd_host_field() knows
+ * @guest: what the guest would be told
+ */
+bool vtd_host_field_fits(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
+                         uint64_t guest);
+
+/**
+ * vtd_host_field_value() - a field's value as people read it
+ *
+ * @index: of a field that vtd_host_field() knows
+ * @value: the value
+ *
+ * Returns: a number, "on" or "off"; the caller frees it
+ */
+char *vtd_host_field_value(int index, uint64_t value);
+
+/**
+ * vtd_host_field_setting() - how to give a field's value
+ *
+ * @index: of a field that has a property
+ * @value: the value
+ *
+ * Returns: "property=value", with libvirt's attribute where there is one; the
+ * caller frees it
+ */
+char *vtd_host_field_setting(int index, uint64_t value);
+
+/**
+ * vtd_host_field_obstacle() - what keeps an open field from a lower value?
+ *
+ * @s: the vIOMMU
+ * @index: of an open field
+ * @value: the value, lower than or equal to that in force at the start
+ *
+ * Returns: NULL where nothing does; the caller frees it
+ */
+char *vtd_host_field_obstacle(IntelIOMMUState *s, int index, uint64_t value);
+
+/**
+ * vtd_set_host_field() - have an open field adopt a value
+ *
+ * Remembers what was there before and who it is from.
+ *
+ * @s: the vIOMMU
+ * @index: of an open field
+ * @value: one that vtd_host_field_obstacle() has nothing against
+ * @device: whose host it is from; copied. NULL: it comes back to what was there
+ *     before anything was adopted
+ * @unit: that host's IOMMU, NULL: unknown; copied
+ */
+void vtd_set_host_field(IntelIOMMUState *s, int index, uint64_t value,
+                        const char *device, const char *unit);
 
 /**
  * vtd_check_host_caps() - can the host back what the guest is told?
