@@ -130,3 +130,27 @@ void vtd_resolve_caching_mode(IntelIOMMUState *s)
     }
     s->caching_mode = true;
 }
+
+bool vtd_check_arriving_caching_mode(IntelIOMMUState *s, bool on, Error **errp)
+{
+    Object *obj = on || s->caching_mode_given ? NULL : vtd_assigned_device();
+
+    if (obj) {
+        g_autofree char *path = object_get_canonical_path(obj);
+
+        error_setg(errp, "caching-mode is off in the stream, and %s %s needs "
+                   "it (start the source with caching-mode=on, in libvirt "
+                   "caching_mode='on')", object_get_typename(obj), path);
+        return false;
+    }
+    return true;
+}
+
+bool vtd_follow_caching_mode(IntelIOMMUState *s, bool on)
+{
+    if (s->caching_mode_given || s->caching_mode == on) {
+        return false;
+    }
+    s->caching_mode = on;
+    return true;
+}

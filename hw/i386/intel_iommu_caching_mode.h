@@ -92,4 +92,27 @@ bool vtd_check_hotplug(IntelIOMMUState *s, DeviceState *dev, Error **errp);
  */
 void vtd_resolve_caching_mode(IntelIOMMUState *s);
 
+/**
+ * vtd_check_arriving_caching_mode() - can the guest that arrives be had?
+ *
+ * Compares only where the user left it open here.
+ *
+ * @s: the vIOMMU
+ * @on: CAP.CM as the guest that arrives was told (VT-d 11.4.2)
+ * @errp: names an assigned device that needs it, where it is off
+ */
+bool vtd_check_arriving_caching_mode(IntelIOMMUState *s, bool on, Error **errp);
+
+/**
+ * vtd_follow_caching_mode() - have what the guest that arrives was told
+ *
+ * Does nothing where the user gave it.
+ *
+ * @s: the vIOMMU
+ * @on: one that vtd_check_arriving_caching_mode() has nothing against
+ *
+ * Returns: whether that changed it; CAP is not changed yet
+ */
+bool vtd_follow_caching_mode(IntelIOMMUState *s, bool on);
+
 #endif /* HW_I386_INTEL_IOMMU_CACHING_MODE_H */
