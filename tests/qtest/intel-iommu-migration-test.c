@@ -12,6 +12,8 @@
 #include "qemu/bswap.h"
 #include "qemu/units.h"
 #include <glib/gstdio.h>
+#include "hw/misc/host-iommu-testdev.h"
+#include "libqos/pci-pc.h"
 #include "libqtest.h"
 #include "intel-iommu-view.h"
 #include "qobject/qdict.h"
@@ -635,6 +637,87 @@ static void test_incoming_file(void)
     quit(&from);
     quit(&to);
     g_unlink(path);
+}
+
+/* Translation, with tables of the guest's in pages from 1 MiB up */
+
+#define TABLE(n)        (1 * MiB + (n) * 4 * KiB)
+#define FRAME           (8 * MiB)
+
+/*
+ * Turns translation on for the device at @slot: page 0 is FRAME, and the entry
+ * of page 1 has a bit that is reserved where the width is 42.
+ */
+static void enable_dmar(QTestState *qts, int slot)
+{
+    enum { ROOT, CONTEXT, LEVEL_4, LEVEL_3, LEVEL_2, LEVEL_1 };
+    const uint64_t rw = VTD_SL_R | VTD_SL_W;
+    uint64_t context = TABLE(CONTEXT) + QPCI_DEVFN(slot, 0) * 16;
+    int table;
+
+    for (table = LEVEL_4; table < LEVEL_1; table++) {
+        qtest_writeq(qts, TABLE(table), TABLE(table + 1) | rw);
+    }
+    qtest_writeq(qts, TABLE(LEVEL_1), FRAME | rw);
+    qtest_writeq(qts, TABLE(LEVEL_1) + 8, FRAME | BIT_ULL(42) | rw);
+    qtest_writeq(qts, TABLE(ROOT), TABLE(CONTEXT) | VTD_ROOT_ENTRY_P);
+    qtest_writeq(qts, context, TABLE(LEVEL_4) | VTD_CONTEXT_ENTRY_P);
+    /* domain 1, four levels */
+    qtest_writeq(qts, context + 8, 1 << 8 | 2);
+
+    qtest_writeq(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_RTADDR_REG,
+                 TABLE(ROOT));
+    qtest_writel(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_GCMD_REG,
+                 VTD_GCMD_SRTP);
+    qtest_writel(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_GCMD_REG, VTD_GCMD_TE);
+}
+
+/* Asserts how the test device's copy from @src to page 0 ends */
+static void assert_copies(QTestState *qts, QPCIDevice *pdev, QPCIBar bar,
+                          uint64_t src, uint64_t result, unsigned int fault)
+{
+    uint64_t frcd = Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_FRCD_REG_0_0 + 12;
+    uint32_t recorded;
+
+    qpci_io_writeq(pdev, bar, HOST_IOMMU_TESTDEV_SRC, src);
+    qpci_io_writeq(pdev, bar, HOST_IOMMU_TESTDEV_DST, 2048);
+    qpci_io_writeq(pdev, bar, HOST_IOMMU_TESTDEV_LEN, 8);
+    qpci_io_writeq(pdev, bar, HOST_IOMMU_TESTDEV_START, 1);
+    g_assert_cmpuint(qpci_io_readq(pdev, bar, HOST_IOMMU_TESTDEV_RESULT),
+                     ==, result);
+    recorded = qtest_readl(qts, frcd);
+    g_assert_cmphex(recorded & BIT(31) ? recorded & 0xff : 0, ==, fault);
+    qtest_writel(qts, frcd, BIT(31));
+}
+
+/* A guest that translates goes on, and its addresses end at 42 bits */
+static void test_translation(void)
+{
+    VM from = start(CARRY, "-device host-iommu-testdev,addr=5,aw-bits=42");
+    VM to = start_incoming(OPEN, "-device host-iommu-testdev,addr=5");
+    QPCIBus *bus;
+    QPCIDevice *pdev;
+    QPCIBar bar;
+
+    enable_dmar(from.qts, 5);
+    qtest_writeq(from.qts, FRAME, 0x0123456789abcdef);
+    assert_migrates(&from, &to);
+
+    bus = qpci_new_pc(to.qts, NULL);
+    pdev = qpci_device_find(bus, QPCI_DEVFN(5, 0));
+    qpci_device_enable(pdev);
+    bar = qpci_iomap(pdev, 0, NULL);
+    g_assert_cmpuint(qpci_io_readq(pdev, bar, HOST_IOMMU_TESTDEV_MAPS), >, 0);
+    assert_copies(to.qts, pdev, bar, 0, HOST_IOMMU_TESTDEV_DONE, 0);
+    g_assert_cmphex(qtest_readq(to.qts, FRAME + 2048), ==, 0x0123456789abcdef);
+    assert_copies(to.qts, pdev, bar, 4 * KiB, HOST_IOMMU_TESTDEV_READ_FAILED,
+                  VTD_FR_PAGING_ENTRY_RSVD);
+    assert_copies(to.qts, pdev, bar, BIT_ULL(42),
+                  HOST_IOMMU_TESTDEV_READ_FAILED, VTD_FR_ADDR_BEYOND_MGAW);
+    g_free(pdev);
+    qpci_free_pc(bus);
+    quit(&from);
+    quit(&to);
 }
 
 /* caching-mode */
@@ -1427,6 +1510,7 @@ int main(int argc, char **argv)
         { "wider/carried", test_wider_carried },
         { "given", test_given },
         { "incoming-file", test_incoming_file },
+        { "translation", test_translation },
         { "caching-mode/followed", test_caching_mode_followed },
         { "caching-mode/off-followed", test_caching_mode_off_followed },
         { "caching-mode/needed", test_caching_mode_needed },
