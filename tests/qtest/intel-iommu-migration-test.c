@@ -502,6 +502,22 @@ static void test_carried_on(void)
     quit(&fourth);
 }
 
+/* Names are cut, not refused */
+static void test_carried_name(void)
+{
+    VM from = start(CARRY, "-device host-iommu-testdev,aw-bits=39,id=d"
+                    "23456789a123456789b123456789c123456789d123456789e12345678"
+                    "9f123456789,unit=u23456789a123456789b123456789c123456789");
+    VM to = start_incoming(OPEN, "");
+
+    assert_migrates(&from, &to);
+    assert_blocked(&to, BLOCKED("d23456789a123456789b123456789c123456789d123456"
+                                "789e123456789f123, host IOMMU u23456789a123456"
+                                "789b123456789c1"));
+    quit(&from);
+    quit(&to);
+}
+
 /* At the destination, the same was adopted already */
 static void test_carried_to_equal(void)
 {
@@ -1238,7 +1254,8 @@ static void test_section_obstacles(void)
     GByteArray *section = carried_section();
     Loader loader = start_loader(OPEN, "-m 1G,slots=1,maxmem=600G");
 
-    assert_section_refused(&loader, section, REFUSED "address width is 39 in the "
+    assert_section_refused(&loader, section,
+                           REFUSED "address width is 39 in the "
                            "stream (guest RAM, maxmem included, ends at "
                            "0x9700000000 and takes 40: give the VM less)");
     set_width(section, 40);
@@ -1246,7 +1263,8 @@ static void test_section_obstacles(void)
     quit_loader(&loader);
 
     loader = start_loader(OPEN ",x-scalable-mode=on,x-flts=on", "");
-    assert_section_refused(&loader, section, REFUSED "address width is 40 in the "
+    assert_section_refused(&loader, section,
+                           REFUSED "address width is 40 in the "
                            "stream (x-flts=on needs 48)");
     quit_loader(&loader);
     g_byte_array_unref(section);
@@ -1260,13 +1278,15 @@ static void test_section_lies(void)
     uint8_t *field = section->data + FIELD_AT;
 
     stq_be_p(field + FIELD_VALUE, 40);
-    assert_section_refused(&loader, section, REFUSED "address width is 39 in the "
+    assert_section_refused(&loader, section,
+                           REFUSED "address width is 39 in the "
                            "stream's registers, 40 in what its source "
                            "adopted");
     stq_be_p(field + FIELD_VALUE, 39);
 
     field[FIELD_NAME] = 'M';
-    assert_section_refused(&loader, section, REFUSED "the source adopted 'Mgaw', "
+    assert_section_refused(&loader, section,
+                           REFUSED "the source adopted 'Mgaw', "
                            "which this QEMU does not know");
     memset(field + FIELD_NAME, 'm', 16);
     assert_section_refused(&loader, section,
@@ -1290,7 +1310,8 @@ static void test_section_lies(void)
     strcpy((char *)field + FIELD_NAME, "sc");
     memset(field + FIELD_NAME + 2, 0, 14);
     stq_be_p(field + FIELD_VALUE, 1);
-    assert_section_refused(&loader, section, REFUSED "snoop control is off in the "
+    assert_section_refused(&loader, section,
+                           REFUSED "snoop control is off in the "
                            "stream's registers, on in what its source "
                            "adopted");
     quit_loader(&loader);
@@ -1512,6 +1533,7 @@ int main(int argc, char **argv)
         { "pinned", test_pinned },
         { "carried/to-open", test_carried },
         { "carried/on", test_carried_on },
+        { "carried/name", test_carried_name },
         { "carried/to-equal", test_carried_to_equal },
         { "carried/to-given", test_carried_to_given },
         { "narrower/taken", test_narrower },
