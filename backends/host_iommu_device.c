@@ -96,9 +96,8 @@ HostIOMMUDevice *host_iommu_device_new(const char *typename, Object *owner,
     HostIOMMUDevice *hiod = HOST_IOMMU_DEVICE(object_new(typename));
 
     object_property_add_child(owner, TYPE_HOST_IOMMU_DEVICE, OBJECT(hiod));
-    object_unref(OBJECT(hiod));
     if (!HOST_IOMMU_DEVICE_GET_CLASS(hiod)->realize(hiod, bringer, errp)) {
-        object_unparent(OBJECT(hiod));
+        host_iommu_device_free(hiod);
         return NULL;
     }
     host_iommu_device_show(hiod);
@@ -113,7 +112,9 @@ HostIOMMUDevice *host_iommu_device_new(const char *typename, Object *owner,
 void host_iommu_device_free(HostIOMMUDevice *hiod)
 {
     if (hiod) {
+        /* An owner that is being finalized has no children any more */
         object_unparent(OBJECT(hiod));
+        object_unref(OBJECT(hiod));
     }
 }
 

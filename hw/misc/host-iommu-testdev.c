@@ -294,10 +294,15 @@ static void host_iommu_testdev_detach(HostIOMMUTestdev *td)
 {
     if (td->hiod) {
         pci_device_unset_iommu_device(&td->pdev);
-        host_iommu_device_free(g_steal_pointer(&td->hiod));
     }
     memory_listener_unregister(&td->listener);
     error_free(g_steal_pointer(&td->listener_error));
+}
+
+/* As late as VFIO does: a device keeps its host until it is finalized */
+static void host_iommu_testdev_finalize(Object *obj)
+{
+    host_iommu_device_free(HOST_IOMMU_TESTDEV(obj)->hiod);
 }
 
 static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
@@ -392,6 +397,7 @@ static const TypeInfo types[] = {
         .name = TYPE_HOST_IOMMU_TESTDEV,
         .parent = TYPE_PCI_DEVICE,
         .instance_size = sizeof(HostIOMMUTestdev),
+        .instance_finalize = host_iommu_testdev_finalize,
         .class_init = host_iommu_testdev_class_init,
         .interfaces = (InterfaceInfo[]) {
             { INTERFACE_CONVENTIONAL_PCI_DEVICE },

@@ -131,14 +131,17 @@ struct HostIOMMUDeviceClass {
  * @bringer: passed to the realize method
  * @errp: why the host could not be asked
  *
- * Returns: the object, owned by @owner until host_iommu_device_free(), or
- * NULL, and @owner is as it was
+ * Returns: a reference for the caller, who gives it back by
+ * host_iommu_device_free(); or NULL, and @owner is as it was
  */
 HostIOMMUDevice *host_iommu_device_new(const char *typename, Object *owner,
                                        void *bringer, Error **errp);
 
 /**
- * host_iommu_device_free() - take an object from its owner
+ * host_iommu_device_free() - give up a host_iommu_device_new()
+ *
+ * Takes the object from its owner, where that still has it: one that is being
+ * finalized has lost it.
  *
  * @hiod: the object, or NULL. It goes when the last reference does.
  */

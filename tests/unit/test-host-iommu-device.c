@@ -138,8 +138,11 @@ static void test_known(void)
     assert_number(hiod, "vtd-cap", UINT64_MAX);
     assert_number(hiod, "vtd-ecap", 0x1234);
 
-    /* goes with its owner, where nobody took it away */
+    /* outlives its owner, as long as its bringer needs it */
     object_unref(owner);
+    g_assert_cmpint(objects, ==, 1);
+    assert_string(hiod, "name", "fake");
+    host_iommu_device_free(hiod);
     g_assert_cmpint(objects, ==, 0);
 }
 
@@ -153,6 +156,7 @@ static void test_unknown(void)
     assert_shown(hiod, optional, false);
     assert_string(hiod, "iommu-type", "unknown");
     assert_string(hiod, "source", "none");
+    host_iommu_device_free(hiod);
     object_unref(owner);
     g_assert_cmpint(objects, ==, 0);
 }
@@ -175,6 +179,7 @@ static void test_other_type(void)
     assert_shown(hiod, vtd, false);
     assert_string(hiod, "iommu-type", "arm-smmuv3");
     assert_string(hiod, "source", "iommufd");
+    host_iommu_device_free(hiod);
     object_unref(owner);
     g_assert_cmpint(objects, ==, 0);
 }
@@ -197,6 +202,7 @@ static void test_failing_realize(void)
     host.fails = false;
     hiod = host_iommu_device_new(TYPE_FAKE, owner, &host, &error_abort);
     g_assert_true(child_of(owner) == OBJECT(hiod));
+    host_iommu_device_free(hiod);
     object_unref(owner);
     g_assert_cmpint(objects, ==, 0);
 }
