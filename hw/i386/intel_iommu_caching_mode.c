@@ -9,45 +9,12 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qapi/visitor.h"
 #include "qemu/error-report.h"
 #include "hw/misc/host-iommu-testdev.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_device.h"
 #include "intel_iommu_caching_mode.h"
-
-static void get_caching_mode(Object *obj, Visitor *v, const char *name,
-                             void *opaque, Error **errp)
-{
-    visit_type_bool(v, name, &INTEL_IOMMU_DEVICE(obj)->caching_mode, errp);
-}
-
-static void set_caching_mode(Object *obj, Visitor *v, const char *name,
-                             void *opaque, Error **errp)
-{
-    IntelIOMMUState *s = INTEL_IOMMU_DEVICE(obj);
-
-    s->caching_mode_given = visit_type_bool(v, name, &s->caching_mode, errp);
-}
-
-static void set_default_caching_mode(ObjectProperty *op, const Property *prop)
-{
-    object_property_set_default_bool(op, prop->defval.u);
-}
-
-const PropertyInfo vtd_prop_caching_mode = {
-    .type = "bool",
-    .description = "on/off",
-    .get = get_caching_mode,
-    .set = set_caching_mode,
-    .set_default_value = set_default_caching_mode,
-};
-
-/* The default was set by the same setter, which nobody means by "given" */
-void vtd_caching_mode_init(Object *obj)
-{
-    INTEL_IOMMU_DEVICE(obj)->caching_mode_given = false;
-}
+#include "intel_iommu_given.h"
 
 /* By type: before intel-iommu is realized nobody can introduce itself */
 bool vtd_is_assigned(Object *obj)
@@ -92,7 +59,7 @@ bool vtd_check_order(Error **errp)
 
 bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp)
 {
-    if (s->caching_mode || (open && !s->caching_mode_given)) {
+    if (s->caching_mode || (open && !vtd_is_given(s, "caching-mode"))) {
         return true;
     }
     error_setg(errp, "an assigned device needs intel-iommu's caching-mode, "
@@ -133,7 +100,7 @@ void vtd_resolve_caching_mode(IntelIOMMUState *s)
 
 bool vtd_check_arriving_caching_mode(IntelIOMMUState *s, bool on, Error **errp)
 {
-    Object *obj = on || s->caching_mode_given ? NULL : vtd_assigned_device();
+    Object *obj = on || vtd_is_given(s, "caching-mode") ? NULL : vtd_assigned_device();
 
     if (obj) {
         g_autofree char *path = object_get_canonical_path(obj);
@@ -148,7 +115,7 @@ bool vtd_check_arriving_caching_mode(IntelIOMMUState *s, bool on, Error **errp)
 
 bool vtd_follow_caching_mode(IntelIOMMUState *s, bool on)
 {
-    if (s->caching_mode_given || s->caching_mode == on) {
+    if (vtd_is_given(s, "caching-mode") || s->caching_mode == on) {
         return false;
     }
     s->caching_mode = on;

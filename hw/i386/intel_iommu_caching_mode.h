@@ -11,17 +11,6 @@
 #define HW_I386_INTEL_IOMMU_CACHING_MODE_H
 
 #include "hw/i386/intel_iommu.h"
-#include "hw/qdev-properties.h"
-
-/* A bool that sets IntelIOMMUState.caching_mode_given where it is given */
-extern const PropertyInfo vtd_prop_caching_mode;
-
-/**
- * vtd_caching_mode_init() - instance_init of intel-iommu
- *
- * @obj: the IntelIOMMUState, to which nobody has given anything yet
- */
-void vtd_caching_mode_init(Object *obj);
 
 /**
  * vtd_is_assigned() - is this a device of the host's?
