@@ -31,6 +31,11 @@ const char *host_iommu_type_name(HostIOMMUType type)
     return type_names[type];
 }
 
+const char *host_iommu_source_name(HostIOMMUSource source)
+{
+    return source_names[source];
+}
+
 uint8_t host_iommu_iova_ranges_bits(GList *ranges)
 {
     GList *last = g_list_last(ranges);

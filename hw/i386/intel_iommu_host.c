@@ -121,6 +121,11 @@ bool vtd_check_unknown_host(IntelIOMMUState *s, DeviceState *dev,
            vtd_check_host_caps(s, NULL, !s->host->frozen, errp);
 }
 
+bool vtd_host_is_frozen(IntelIOMMUState *s)
+{
+    return s->host->frozen;
+}
+
 void vtd_host_freeze(IntelIOMMUState *s)
 {
     Object *obj = vtd_assigned_device();

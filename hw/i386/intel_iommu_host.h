@@ -110,4 +110,7 @@ bool vtd_check_unknown_host(IntelIOMMUState *s, DeviceState *dev,
  */
 void vtd_host_freeze(IntelIOMMUState *s);
 
+/* Returns: was vtd_host_freeze() called? */
+bool vtd_host_is_frozen(IntelIOMMUState *s);
+
 #endif /* HW_I386_INTEL_IOMMU_HOST_H */

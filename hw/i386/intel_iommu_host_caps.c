@@ -13,6 +13,7 @@
 #include "qemu/bitops.h"
 #include "hw/boards.h"
 #include "hw/i386/x86.h"
+#include "intel_iommu_given.h"
 #include "intel_iommu_host_caps.h"
 #include "intel_iommu_internal.h"
 #include "system/host_iommu_vtd.h"
@@ -42,6 +43,7 @@ typedef struct VTDHostField {
     bool ecap;
     uint8_t shift, length;
     uint8_t bias;                   /* of the number that the field holds */
+    const char *set_by;             /* property it follows, NULL: none */
 } VTDHostField;
 
 #define IN_CAP(f) \
@@ -53,25 +55,34 @@ typedef struct VTDHostField {
 
 static const VTDHostField vtd_host_fields[] = {
     { "mgaw", "address width", "aw-bits", "aw_bits",
-      RULE_WIDTH, ALWAYS, IN_CAP(MGAW), .bias = 1 },
+      RULE_WIDTH, ALWAYS, IN_CAP(MGAW), .bias = 1,
+      .set_by = "aw-bits" },
     { "sc", "snoop control", "snoop-control", NULL,
-      RULE_GUEST_MUST_NOT, ALWAYS, IN_ECAP(SC) },
+      RULE_GUEST_MUST_NOT, ALWAYS, IN_ECAP(SC),
+      .set_by = "snoop-control" },
     { "smts", "scalable mode", "x-flts", NULL,
-      RULE_HOST_MUST, STAGE_1, IN_ECAP(SMTS) },
+      RULE_HOST_MUST, STAGE_1, IN_ECAP(SMTS),
+      .set_by = "x-scalable-mode" },
     { "fsts", "first-stage translation", "x-flts", NULL,
-      RULE_HOST_MUST, STAGE_1, IN_ECAP(FSTS) },
+      RULE_HOST_MUST, STAGE_1, IN_ECAP(FSTS),
+      .set_by = "x-flts" },
     { "ssts", "second-stage translation", "x-flts", NULL,
-      RULE_HOST_MUST, STAGE_1, IN_ECAP(SSTS) },
+      RULE_HOST_MUST, STAGE_1, IN_ECAP(SSTS),
+      .set_by = "x-scalable-mode" },
     { "nest", "nested translation", "x-flts", NULL,
       RULE_HOST_MUST, STAGE_1, IN_ECAP(NEST) },
     { "fs1gp", "1 GiB first-stage pages", "fs1gp", NULL,
-      RULE_SUBSET, STAGE_1, IN_CAP(FS1GP) },
+      RULE_SUBSET, STAGE_1, IN_CAP(FS1GP),
+      .set_by = "fs1gp" },
     { "dt", "device TLBs", "device-iotlb", "iotlb",
-      RULE_SUBSET, STAGE_1, IN_ECAP(DT) },
+      RULE_SUBSET, STAGE_1, IN_ECAP(DT),
+      .set_by = "device-iotlb" },
     { "srs", "supervisor requests", NULL, NULL,
-      RULE_SUBSET, STAGE_1, IN_ECAP(SRS) },
+      RULE_SUBSET, STAGE_1, IN_ECAP(SRS),
+      .set_by = "x-scalable-mode" },
     { "pasid", "PASIDs", "x-pasid-mode", NULL,
-      RULE_SUBSET, STAGE_1, IN_ECAP(PASID) },
+      RULE_SUBSET, STAGE_1, IN_ECAP(PASID),
+      .set_by = "x-pasid-mode" },
     { "pss", "PASID width", "x-pasid-mode", NULL,
       RULE_AT_MOST, STAGE_1, IN_ECAP(PSS), .bias = 1 },
 };
@@ -146,6 +157,13 @@ static bool vtd_field_fits(IntelIOMMUState *s, const VTDHostField *f,
     g_assert_not_reached();
 }
 
+/* A width of 0 is given to leave it open */
+static bool vtd_field_is_given(IntelIOMMUState *s, const VTDHostField *f)
+{
+    return f->set_by && vtd_is_given(s, f->set_by) &&
+           (f->rule != RULE_WIDTH || s->aw_bits_given);
+}
+
 void vtd_host_caps_init(IntelIOMMUState *s)
 {
     s->host_adopted = g_new0(VTDHostAdopted, ARRAY_SIZE(vtd_host_fields));
@@ -165,6 +183,9 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
         .text = f->text,
         .property = f->property,
         .open = vtd_is_open(s, f),
+        .set_by = f->set_by,
+        .is_flag = f->length == 1,
+        .given = vtd_field_is_given(s, f),
         .guest = vtd_guest_value(s, f),
         .adopted = s->host_adopted[index].device ? &s->host_adopted[index]
                                                  : NULL,

@@ -157,6 +157,15 @@ void host_iommu_device_free(HostIOMMUDevice *hiod);
 const char *host_iommu_type_name(HostIOMMUType type);
 
 /**
+ * host_iommu_source_name() - the name that properties and QMP use
+ *
+ * @source: where a type was read
+ *
+ * Returns: a static string, such as "sysfs"
+ */
+const char *host_iommu_source_name(HostIOMMUSource source);
+
+/**
  * host_iommu_iova_ranges_bits() - the width that a list of ranges amounts to
  *
  * @ranges: sorted list of usable Range, or NULL

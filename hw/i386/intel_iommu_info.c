@@ -1,0 +1,133 @@
+/*
+ * What intel-iommu tells of itself
+ *
+ * A reader of the table in intel_iommu_host_caps.c. Called for query-viommu.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/util.h"
+#include "qemu/bswap.h"
+#include "hw/viommu-info.h"
+#include "intel_iommu_host.h"
+#include "intel_iommu_host_caps.h"
+#include "intel_iommu_info.h"
+#include "intel_iommu_internal.h"
+
+static ViommuFieldAdopted *vtd_query_adopted(const VTDHostAdopted *from)
+{
+    ViommuFieldAdopted *adopted = g_new0(ViommuFieldAdopted, 1);
+
+    adopted->before = from->before;
+    adopted->device = g_strdup(from->device);
+    adopted->unit = g_strdup(from->unit);
+    return adopted;
+}
+
+static ViommuField *vtd_query_field(const VTDHostFieldState *state)
+{
+    ViommuField *field = g_new0(ViommuField, 1);
+
+    field->name = g_strdup(state->name);
+    field->value = state->guest;
+    field->property = g_strdup(state->set_by);
+    field->has_origin = true;
+    if (state->adopted) {
+        field->origin = VIOMMU_FIELD_ORIGIN_ADOPTED;
+        field->adopted = vtd_query_adopted(state->adopted);
+    } else {
+        field->origin = state->given ? VIOMMU_FIELD_ORIGIN_GIVEN
+                                     : VIOMMU_FIELD_ORIGIN_DEFAULT;
+    }
+    return field;
+}
+
+static HostIommuMisfitList *vtd_query_misfits(IntelIOMMUState *s,
+                                              HostIOMMUDevice *hiod)
+{
+    HostIommuMisfitList *misfits = NULL, **tail = &misfits;
+    VTDHostFieldState field;
+    int i;
+
+    for (i = 0; vtd_host_field(s, hiod, i, &field); i++) {
+        if (!field.fits) {
+            HostIommuMisfit *misfit = g_new0(HostIommuMisfit, 1);
+
+            misfit->name = g_strdup(field.name);
+            misfit->guest = field.guest;
+            misfit->has_host = field.host_known;
+            misfit->host = field.host;
+            QAPI_LIST_APPEND(tail, misfit);
+        }
+    }
+    return misfits;
+}
+
+/*
+ * The destination does not know of what was adopted here.
+ * Returns: NULL where nothing was; the caller frees it
+ */
+static char *vtd_why_not_migratable(IntelIOMMUState *s)
+{
+    g_autoptr(GString) give = g_string_new("");
+    VTDHostFieldState field;
+    int i;
+
+    for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
+        if (!field.adopted) {
+            continue;
+        }
+        g_string_append_printf(give, "%s%s=", give->len ? "," : "",
+                               field.set_by);
+        if (field.is_flag) {
+            g_string_append(give, field.guest ? "on" : "off");
+        } else {
+            g_string_append_printf(give, "%" PRIu64, field.guest);
+        }
+    }
+    if (!give->len) {
+        return NULL;
+    }
+    return g_strdup_printf("intel-iommu follows this host: give %s to migrate",
+                           give->str);
+}
+
+static bool vtd_query_device(IntelIOMMUState *s, HostIOMMUDevice *hiod,
+                             void *info)
+{
+    viommu_info_add_device(info, hiod)->misfits = vtd_query_misfits(s, hiod);
+    return true;
+}
+
+/* The registers as the guest reads them: a migration may have brought them */
+static uint64_t vtd_query_register(IntelIOMMUState *s, hwaddr addr)
+{
+    return ldq_le_p(&s->csr[addr]);
+}
+
+static void vtd_query(Object *obj, ViommuInfo *info)
+{
+    IntelIOMMUState *s = INTEL_IOMMU_DEVICE(obj);
+    ViommuFieldList **tail = &info->fields;
+    VTDHostFieldState field;
+    int i;
+
+    info->frozen = vtd_host_is_frozen(s);
+    info->has_cap = true;
+    info->cap = vtd_query_register(s, DMAR_CAP_REG);
+    info->has_ecap = true;
+    info->ecap = vtd_query_register(s, DMAR_ECAP_REG);
+    info->aw_bits = s->aw_bits;
+    for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
+        QAPI_LIST_APPEND(tail, vtd_query_field(&field));
+    }
+    info->blocked_reason = vtd_why_not_migratable(s);
+    info->migratable = !info->blocked_reason;
+    vtd_foreach_host_device(s, vtd_query_device, info);
+}
+
+void vtd_info_class_init(ObjectClass *oc)
+{
+    VIOMMU_INFO_CLASS(oc)->query = vtd_query;
+}

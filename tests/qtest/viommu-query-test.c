@@ -1,0 +1,362 @@
+/*
+ * query-viommu, query-host-iommu and their HMP commands
+ *
+ * The test device stands for an assigned one. Compares whole answers; the
+ * registers, which are long, with what the guest reads.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "qapi/error.h"
+#include "libqtest.h"
+#include "intel-iommu-view.h"
+#include "qobject/qdict.h"
+#include "qobject/qjson.h"
+#include "qobject/qlist.h"
+#include "qobject/qnum.h"
+#include "vm-refusal.h"
+
+#define Q35     "-M q35 -nodefaults "
+/* Root ports without ACPI: an unplug needs no guest */
+#define HOTPLUG "-global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off " \
+                "-device pcie-root-port,id=rp1,chassis=1 "
+#define OPEN    "-device intel-iommu,id=iommu0,aw-bits=0"
+
+/* Fields that are as they are by default, after "mgaw" */
+#define FIELDS_BY_DEFAULT \
+    "{'name':'sc','value':0,'property':'snoop-control','origin':'default'}," \
+    "{'name':'smts','value':0,'property':'x-scalable-mode'," \
+     "'origin':'default'}," \
+    "{'name':'fsts','value':0,'property':'x-flts','origin':'default'}," \
+    "{'name':'ssts','value':0,'property':'x-scalable-mode'," \
+     "'origin':'default'}," \
+    "{'name':'nest','value':0,'origin':'default'}," \
+    "{'name':'fs1gp','value':0,'property':'fs1gp','origin':'default'}," \
+    "{'name':'dt','value':0,'property':'device-iotlb','origin':'default'}," \
+    "{'name':'srs','value':0,'property':'x-scalable-mode'," \
+     "'origin':'default'}," \
+    "{'name':'pasid','value':0,'property':'x-pasid-mode'," \
+     "'origin':'default'}," \
+    "{'name':'pss','value':1,'origin':'default'}"
+
+/* Compares, and takes @got. @want is JSON, in which ' stands for " */
+static void assert_json(QObject *got, const char *want)
+{
+    g_autofree char *quoted = g_strdelimit(g_strdup(want), "'", '"');
+    QObject *object = qobject_from_json(quoted, &error_abort);
+
+    if (!qobject_is_equal(got, object)) {
+        g_autoptr(GString) text = got ? qobject_to_json_pretty(got, true)
+                                      : g_string_new("nothing");
+        g_autoptr(GString) wanted = qobject_to_json_pretty(object, true);
+
+        g_test_message("wanted: %s", wanted->str);
+        g_test_message("got: %s", text->str);
+        g_test_fail();
+    }
+    qobject_unref(object);
+    qobject_unref(got);
+}
+
+/* Returns: the answer of a command, which the caller unrefs */
+static QObject *query(QTestState *qts, const char *command)
+{
+    QDict *rsp = qtest_qmp(qts, "{ 'execute': %s }", command);
+    QObject *answer = qobject_ref(qdict_get(rsp, "return"));
+
+    g_assert_nonnull(answer);
+    qobject_unref(rsp);
+    return answer;
+}
+
+/* Returns: the only vIOMMU, which the caller unrefs */
+static QDict *query_viommu(QTestState *qts)
+{
+    QList *list = qobject_to(QList, query(qts, "query-viommu"));
+    QDict *info;
+
+    g_assert_cmpint(qlist_size(list), ==, 1);
+    info = qobject_to(QDict, qobject_ref(qlist_peek(list)));
+    qobject_unref(list);
+    return info;
+}
+
+static void assert_register(QDict *info, const char *key, uint64_t want)
+{
+    QNum *value = qobject_to(QNum, qdict_get(info, key));
+
+    g_assert_nonnull(value);
+    g_assert_cmphex(qnum_get_uint(value), ==, want);
+    qdict_del(info, key);
+}
+
+/* The registers are those of the guest; what is left is @want */
+static void assert_intel_iommu(QTestState *qts, const char *want)
+{
+    QDict *info = query_viommu(qts);
+    GuestView view = read_guest_view(qts);
+
+    assert_register(info, "cap", view.cap);
+    assert_register(info, "ecap", view.ecap);
+    assert_json(QOBJECT(info), want);
+}
+
+/* What the only vIOMMU of @cmdline has under @key */
+static void assert_part(const char *cmdline, const char *key, const char *want)
+{
+    QTestState *qts = qtest_init(cmdline);
+    QDict *info = query_viommu(qts);
+
+    g_test_message("%s", cmdline);
+    assert_json(qobject_ref(qdict_get(info, key)), want);
+    qobject_unref(info);
+    qtest_quit(qts);
+}
+
+static void assert_hmp(const char *cmdline, const char *command,
+                       const char *want)
+{
+    QTestState *qts = qtest_init(cmdline);
+    g_autofree char *got = qtest_hmp(qts, "%s", command);
+    g_auto(GStrv) lines = g_strsplit(got, "\r\n", -1);
+    g_autofree char *text = g_strjoinv("\n", lines);
+
+    g_assert_cmpstr(text, ==, want);
+    qtest_quit(qts);
+}
+
+/* query-viommu */
+
+static void test_none(void)
+{
+    QTestState *qts = qtest_init(Q35);
+
+    assert_json(query(qts, "query-viommu"), "[]");
+    qtest_quit(qts);
+    qts = qtest_init("-M none");
+    assert_json(query(qts, "query-viommu"), "[]");
+    qtest_quit(qts);
+}
+
+static void test_without_device(void)
+{
+    QTestState *qts = qtest_init(Q35 OPEN);
+
+    assert_intel_iommu(qts,
+        "{'qom-path':'/machine/peripheral/iommu0','type':'intel-iommu',"
+        " 'frozen':true,'aw-bits':48,'migratable':true,'devices':[],"
+        " 'fields':[{'name':'mgaw','value':48,'property':'aw-bits',"
+        "            'origin':'default'}," FIELDS_BY_DEFAULT "]}");
+    qtest_quit(qts);
+}
+
+static void test_adopted(void)
+{
+    QTestState *qts = qtest_init(
+        Q35 OPEN " -device host-iommu-testdev,id=dev1,unit=dmar1,aw-bits=39,"
+        "iommu-type=intel-vtd,source=iommufd,"
+        "vtd-cap=0xfedcba9876543210,vtd-ecap=4660");
+
+    assert_intel_iommu(qts,
+        "{'qom-path':'/machine/peripheral/iommu0','type':'intel-iommu',"
+        " 'frozen':true,'aw-bits':39,'migratable':false,"
+        " 'blocked-reason':'intel-iommu follows this host: give aw-bits=39 to "
+        "migrate',"
+        " 'devices':[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
+        "             'backend':'test','unit':'dmar1','type':'intel-vtd',"
+        "             'source':'iommufd','cap':18364758544493064720,"
+        "             'ecap':4660,'aw-bits':39,'misfits':[]}],"
+        " 'fields':[{'name':'mgaw','value':39,'property':'aw-bits',"
+        "            'origin':'adopted',"
+        "            'adopted':{'before':48,'device':'dev1','unit':'dmar1'}},"
+        FIELDS_BY_DEFAULT "]}");
+    qtest_quit(qts);
+}
+
+/* The narrowest one, and what was there before any of them */
+static void test_adopted_twice(void)
+{
+    assert_part(Q35 OPEN " -device host-iommu-testdev,id=dev1,aw-bits=46"
+                " -device host-iommu-testdev,id=dev2,aw-bits=42"
+                " -device host-iommu-testdev,id=dev3,aw-bits=44", "fields",
+                "[{'name':'mgaw','value':42,'property':'aw-bits',"
+                "  'origin':'adopted',"
+                "  'adopted':{'before':48,'device':'dev2'}},"
+                FIELDS_BY_DEFAULT "]");
+}
+
+/* As given as any, be it the default's value or that of the machine type */
+static void test_given(void)
+{
+    assert_part(Q35 "-device intel-iommu,aw-bits=48,snoop-control=off,"
+                "x-scalable-mode=on,x-flts=off,x-pasid-mode=off,fs1gp=off,"
+                "device-iotlb=on", "fields",
+                "[{'name':'mgaw','value':48,'property':'aw-bits',"
+                "  'origin':'given'},"
+                "{'name':'sc','value':0,'property':'snoop-control',"
+                "  'origin':'given'},"
+                "{'name':'smts','value':1,'property':'x-scalable-mode',"
+                "  'origin':'given'},"
+                "{'name':'fsts','value':0,'property':'x-flts',"
+                "  'origin':'given'},"
+                "{'name':'ssts','value':1,'property':'x-scalable-mode',"
+                "  'origin':'given'},"
+                "{'name':'nest','value':0,'origin':'default'},"
+                "{'name':'fs1gp','value':0,'property':'fs1gp',"
+                "  'origin':'given'},"
+                "{'name':'dt','value':1,'property':'device-iotlb',"
+                "  'origin':'given'},"
+                "{'name':'srs','value':1,'property':'x-scalable-mode',"
+                "  'origin':'given'},"
+                "{'name':'pasid','value':0,'property':'x-pasid-mode',"
+                "  'origin':'given'},"
+                "{'name':'pss','value':1,'origin':'default'}]");
+}
+
+#define GIVEN_39 "[{'name':'mgaw','value':39,'property':'aw-bits'," \
+                 "'origin':'given'}," FIELDS_BY_DEFAULT "]"
+
+static void test_given_otherwise(void)
+{
+    assert_part("-M pc-q35-9.1 -nodefaults -device intel-iommu", "fields",
+                GIVEN_39);
+    assert_part(Q35 "-global intel-iommu.aw-bits=39 -device intel-iommu",
+                "fields", GIVEN_39);
+    assert_part(Q35 "-device '{\"driver\":\"intel-iommu\",\"aw-bits\":39}'",
+                "fields", GIVEN_39);
+}
+
+static void test_devices(void)
+{
+    assert_part(Q35 OPEN
+                " -device host-iommu-testdev,id=b,addr=4,aw-bits=0,"
+                "iommu-type=amd-vi,source=sysfs,vtd-cap=1,vtd-ecap=1"
+                " -device host-iommu-testdev,id=c,addr=5,"
+                "iommu-type=arm-smmuv3,source=iommufd"
+                " -device host-iommu-testdev,id=d,addr=6,mdev=on"
+                " -device host-iommu-testdev,id=a,addr=7,unit=dmar0", "devices",
+                "[{'id':'a','qom-path':'/machine/peripheral/a',"
+                "  'backend':'test','unit':'dmar0','type':'unknown',"
+                "  'source':'none','aw-bits':48,'misfits':[]},"
+                "{'id':'b','qom-path':'/machine/peripheral/b',"
+                "  'backend':'test','type':'amd-vi','source':'sysfs',"
+                "  'misfits':[]},"
+                "{'id':'c','qom-path':'/machine/peripheral/c',"
+                "  'backend':'test','type':'arm-smmuv3','source':'iommufd',"
+                "  'aw-bits':48,'misfits':[]}]");
+}
+
+static void test_device_without_id(void)
+{
+    QTestState *qts = qtest_init(Q35 OPEN " -device host-iommu-testdev");
+    QDict *info = query_viommu(qts);
+    QList *devices = qdict_get_qlist(info, "devices");
+    QDict *dev = qobject_to(QDict, qlist_peek(devices));
+
+    g_assert_nonnull(dev);
+    g_assert_false(qdict_haskey(dev, "id"));
+    g_assert_cmpstr(qdict_get_str(dev, "qom-path"), ==,
+                    "/machine/peripheral-anon/device[0]");
+    qobject_unref(info);
+    qtest_quit(qts);
+}
+
+static void test_hotplug(void)
+{
+    QTestState *qts = qtest_init(Q35 HOTPLUG OPEN ",caching-mode=on");
+    static const char list[] =
+        "[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
+        "  'backend':'test','type':'unknown','source':'none','aw-bits':57,"
+        "  'misfits':[]}]";
+    QDict *info;
+
+    assert_hotplug(qts, "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\","
+                        "\"bus\":\"rp1\",\"aw-bits\":57}");
+    info = query_viommu(qts);
+    assert_json(qobject_ref(qdict_get(info, "devices")), list);
+    qobject_unref(info);
+
+    qtest_qmp_device_del(qts, "dev1");
+    info = query_viommu(qts);
+    assert_json(qobject_ref(qdict_get(info, "devices")), "[]");
+    g_assert_true(qdict_get_bool(info, "migratable"));
+    qobject_unref(info);
+    qtest_quit(qts);
+}
+
+static void test_virtio_iommu(void)
+{
+    QTestState *qts = qtest_init(
+        Q35 "-device virtio-iommu-pci,id=iommu0,addr=3,granule=4k"
+        " -device host-iommu-testdev,id=dev1,addr=4,page-sizes=0x40201000");
+    QList *list = qobject_to(QList, query(qts, "query-viommu"));
+
+    assert_json(QOBJECT(list),
+        "[{'qom-path':'/machine/peripheral/iommu0/virtio-backend',"
+        "  'type':'virtio-iommu-device','frozen':true,'aw-bits':39,"
+        "  'fields':[{'name':'input-range','value':39,'property':'aw-bits'},"
+        "            {'name':'page-size-mask','value':1075843072,"
+        "             'property':'granule'}],"
+        "  'migratable':true,"
+        "  'devices':[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
+        "              'backend':'test','type':'unknown','source':'none',"
+        "              'aw-bits':48,'misfits':[]}]}]");
+    qtest_quit(qts);
+}
+
+/* info viommu */
+
+static void test_hmp_viommu(void)
+{
+    assert_hmp(Q35, "info viommu", "no virtual IOMMU\n");
+    assert_hmp(Q35 OPEN, "info viommu",
+        "intel-iommu /machine/peripheral/iommu0: 48 bits, "
+        "cap 0x00d2008c222f0606, ecap 0x0000000000f00f4a, frozen\n");
+    assert_hmp(Q35 OPEN
+        " -device host-iommu-testdev,id=gpu0,addr=4,unit=dmar1,aw-bits=39,"
+        "iommu-type=intel-vtd,source=sysfs,vtd-cap=1,vtd-ecap=2"
+        " -device host-iommu-testdev,id=nvme0,addr=5,aw-bits=0", "info viommu",
+        "intel-iommu /machine/peripheral/iommu0: 39 bits, "
+        "cap 0x00d2008c22260286, ecap 0x0000000000f00f4a, frozen\n"
+        "  not migratable: intel-iommu follows this host: give aw-bits=39 to "
+        "migrate\n"
+        "  mgaw is 39 in the guest, adopted from gpu0 behind dmar1 "
+        "(48 before)\n"
+        "  device          backend         unit    type       source  width "
+        "fits\n"
+        "  gpu0            test            dmar1   intel-vtd  sysfs   39    "
+        "yes\n"
+        "  nvme0           test            ?       unknown    none    ?     "
+        "yes\n");
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*func)(void);
+    } tests[] = {
+        { "viommu/none", test_none },
+        { "viommu/without-device", test_without_device },
+        { "viommu/adopted", test_adopted },
+        { "viommu/adopted-twice", test_adopted_twice },
+        { "viommu/given", test_given },
+        { "viommu/given-otherwise", test_given_otherwise },
+        { "viommu/devices", test_devices },
+        { "viommu/device-without-id", test_device_without_id },
+        { "viommu/hotplug", test_hotplug },
+        { "viommu/virtio-iommu", test_virtio_iommu },
+        { "hmp/viommu", test_hmp_viommu },
+    };
+    int i;
+
+    g_test_init(&argc, &argv, NULL);
+    for (i = 0; i < ARRAY_SIZE(tests); i++) {
+        g_autofree char *path = g_strdup_printf("/viommu-query/%s",
+                                                tests[i].path);
+
+        qtest_add_func(path, tests[i].func);
+    }
+    return g_test_run();
+}
