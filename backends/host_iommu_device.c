@@ -95,12 +95,13 @@ static void host_iommu_device_show(HostIOMMUDevice *hiod)
     }
 }
 
-HostIOMMUDevice *host_iommu_device_new(const char *typename, Object *owner,
-                                       void *bringer, Error **errp)
+HostIOMMUDevice *host_iommu_device_new_named(const char *typename,
+                                             Object *owner, const char *name,
+                                             void *bringer, Error **errp)
 {
     HostIOMMUDevice *hiod = HOST_IOMMU_DEVICE(object_new(typename));
 
-    object_property_add_child(owner, TYPE_HOST_IOMMU_DEVICE, OBJECT(hiod));
+    object_property_add_child(owner, name, OBJECT(hiod));
     if (!HOST_IOMMU_DEVICE_GET_CLASS(hiod)->realize(hiod, bringer, errp)) {
         host_iommu_device_free(hiod);
         return NULL;
@@ -112,6 +113,13 @@ HostIOMMUDevice *host_iommu_device_new(const char *typename, Object *owner,
                              hiod->caps.aw_bits, hiod->caps.vtd.cap,
                              hiod->caps.vtd.ecap);
     return hiod;
+}
+
+HostIOMMUDevice *host_iommu_device_new(const char *typename, Object *owner,
+                                       void *bringer, Error **errp)
+{
+    return host_iommu_device_new_named(typename, owner, TYPE_HOST_IOMMU_DEVICE,
+                                       bringer, errp);
 }
 
 void host_iommu_device_free(HostIOMMUDevice *hiod)

@@ -11,6 +11,7 @@
 #include "monitor/monitor.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-host-iommu.h"
+#include "qobject/qdict.h"
 
 #define UNKNOWN "?"
 
@@ -100,5 +101,43 @@ void hmp_info_viommu(Monitor *mon, const QDict *qdict)
     }
     for (e = list; e; e = e->next) {
         print_viommu(mon, e->value);
+    }
+}
+
+static void print_unit(Monitor *mon, const HostIommuUnit *unit)
+{
+    monitor_printf(mon, "%-7s %-10s", unit->name,
+                   HostIommuType_str(unit->type));
+    print_width(mon, unit->has_aw_bits, unit->aw_bits);
+    if (unit->has_cap && unit->has_ecap) {
+        monitor_printf(mon, " 0x%016" PRIx64 " 0x%016" PRIx64, unit->cap,
+                       unit->ecap);
+    } else {
+        monitor_printf(mon, " %-18s %-18s", UNKNOWN, UNKNOWN);
+    }
+    monitor_printf(mon, " %s\n", !unit->has_fits ? UNKNOWN :
+                                 unit->fits ? "yes" : "no");
+    print_misfits(mon, unit->misfits);
+    if (unit->reason) {
+        monitor_printf(mon, "    %s\n", unit->reason);
+    }
+}
+
+void hmp_info_host_iommu(Monitor *mon, const QDict *qdict)
+{
+    const char *sysfs = qdict_get_try_str(qdict, "sysfs");
+    g_autoptr(HostIommuUnitList) list = qmp_query_host_iommu(sysfs,
+                                                             &error_abort);
+    const HostIommuUnitList *e;
+
+    if (!list) {
+        monitor_printf(mon, "no IOMMU of the host, or none that QEMU can "
+                       "see\n");
+        return;
+    }
+    monitor_printf(mon, "%-7s %-10s %-5s %-18s %-18s %s\n", "unit", "type",
+                   "width", "cap", "ecap", "fits");
+    for (e = list; e; e = e->next) {
+        print_unit(mon, e->value);
     }
 }

@@ -44,18 +44,23 @@ static VTDHostDevice *vtd_find_host_device(IntelIOMMUState *s, PCIBus *bus,
     return NULL;
 }
 
-static bool vtd_check_host_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
-                                  HostIOMMUDevice *hiod, Error **errp)
+bool vtd_check_host(IntelIOMMUState *s, HostIOMMUDevice *hiod, Error **errp)
 {
     bool open = !s->host->frozen;
 
+    return vtd_check_caching_mode(s, open, errp) &&
+           vtd_check_host_caps(s, hiod, open, errp);
+}
+
+static bool vtd_check_host_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                                  HostIOMMUDevice *hiod, Error **errp)
+{
     if (vtd_find_host_device(s, bus, devfn)) {
         error_setg(errp, "intel-iommu knows a host device at this PCI address "
                    "already");
         return false;
     }
-    return vtd_check_caching_mode(s, open, errp) &&
-           vtd_check_host_caps(s, hiod, open, errp);
+    return vtd_check_host(s, hiod, errp);
 }
 
 bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,

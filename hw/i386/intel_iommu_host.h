@@ -40,6 +40,17 @@ bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
                           HostIOMMUDevice *hiod, Error **errp);
 
 /**
+ * vtd_check_host() - could a device of this host be plugged now?
+ *
+ * Changes nothing.
+ *
+ * @s: the vIOMMU
+ * @hiod: the host
+ * @errp: as vtd_set_iommu_device()
+ */
+bool vtd_check_host(IntelIOMMUState *s, HostIOMMUDevice *hiod, Error **errp);
+
+/**
  * vtd_unset_iommu_device() - PCIIOMMUOps.unset_iommu_device() of intel-iommu
  *
  * What was adopted stays in force. Does nothing where the device was never

@@ -185,12 +185,16 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
         .open = vtd_is_open(s, f),
         .set_by = f->set_by,
         .is_flag = f->length == 1,
-        .given = vtd_field_is_given(s, f),
-        .guest = vtd_guest_value(s, f),
-        .adopted = s->host_adopted[index].device ? &s->host_adopted[index]
-                                                 : NULL,
     };
     field->host_known = vtd_host_value(hiod, f, &field->host);
+    if (!s) {
+        return true;
+    }
+    field->given = vtd_field_is_given(s, f);
+    field->guest = vtd_guest_value(s, f);
+    if (s->host_adopted[index].device) {
+        field->adopted = &s->host_adopted[index];
+    }
     field->fits = vtd_field_fits(s, f, field->guest, field->host_known,
                                  field->host);
     return true;

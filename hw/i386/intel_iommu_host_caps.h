@@ -68,7 +68,7 @@ void vtd_host_caps_init(IntelIOMMUState *s);
 /**
  * vtd_host_field() - read one field of the table
  *
- * @s: the vIOMMU
+ * @s: the vIOMMU, or NULL, which has nothing that could fit or not
  * @hiod: the host, or NULL, of which nothing is known
  * @index: 0 and up
  * @field: filled

@@ -1,7 +1,8 @@
 /*
  * What intel-iommu tells of itself
  *
- * A reader of the table in intel_iommu_host_caps.c. Called for query-viommu.
+ * A reader of the table in intel_iommu_host_caps.c. Called for query-viommu and
+ * query-host-iommu.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -127,7 +128,42 @@ static void vtd_query(Object *obj, ViommuInfo *info)
     vtd_foreach_host_device(s, vtd_query_device, info);
 }
 
+static bool vtd_query_check_host(Object *obj, HostIOMMUDevice *host,
+                                 HostIommuMisfitList **misfits, Error **errp)
+{
+    IntelIOMMUState *s = INTEL_IOMMU_DEVICE(obj);
+
+    *misfits = vtd_query_misfits(s, host);
+    return vtd_check_host(s, host, errp);
+}
+
+static HostIommuFieldList *vtd_query_decode_host(HostIOMMUDevice *host)
+{
+    HostIommuFieldList *fields = NULL, **tail = &fields;
+    VTDHostFieldState state;
+    int i;
+
+    if (host->caps.type != HOST_IOMMU_TYPE_INTEL_VTD) {
+        return NULL;
+    }
+    for (i = 0; vtd_host_field(NULL, host, i, &state); i++) {
+        if (state.host_known) {
+            HostIommuField *field = g_new0(HostIommuField, 1);
+
+            field->name = g_strdup(state.name);
+            field->value = state.host;
+            QAPI_LIST_APPEND(tail, field);
+        }
+    }
+    return fields;
+}
+
 void vtd_info_class_init(ObjectClass *oc)
 {
-    VIOMMU_INFO_CLASS(oc)->query = vtd_query;
+    VIOMMUInfoClass *vic = VIOMMU_INFO_CLASS(oc);
+
+    vic->query = vtd_query;
+    vic->get_viommu_flags = vtd_get_viommu_flags;
+    vic->check_host = vtd_query_check_host;
+    vic->decode_host = vtd_query_decode_host;
 }

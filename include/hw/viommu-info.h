@@ -1,8 +1,9 @@
 /*
  * What virtual IOMMUs tell of themselves
  *
- * The map of hw/core/viommu-info.c, which answers query-viommu. Included by
- * vIOMMUs, which implement the interface; knows none of them.
+ * The map of hw/core/viommu-info.c, which answers query-viommu and
+ * query-host-iommu. Included by vIOMMUs, which implement the interface; knows
+ * none of them.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -30,6 +31,36 @@ struct VIOMMUInfoClass {
      * @info: zeroed but for @qom_path and @type, which are the caller's
      */
     void (*query)(Object *obj, ViommuInfo *info);
+
+    /**
+     * @get_viommu_flags: as PCIIOMMUOps.get_viommu_flags(); NULL: none
+     *
+     * @viommu: the vIOMMU
+     */
+    uint64_t (*get_viommu_flags)(void *viommu);
+
+    /**
+     * @check_host: could a device of this host be plugged now? NULL: the
+     * vIOMMU cannot tell before it sees the device
+     *
+     * @obj: the vIOMMU, realized
+     * @host: a unit of the host
+     * @misfits: set to what does not fit, for the caller to free
+     * @errp: the message that the device would be refused with
+     */
+    bool (*check_host)(Object *obj, HostIOMMUDevice *host,
+                       HostIommuMisfitList **misfits, Error **errp);
+
+    /**
+     * @decode_host: what a host has of the fields that @query names
+     *
+     * Asked with or without a vIOMMU of this class in the VM.
+     *
+     * @host: a unit of the host
+     *
+     * Returns: NULL for a host of a kind that is not known; the caller frees
+     */
+    HostIommuFieldList *(*decode_host)(HostIOMMUDevice *host);
 };
 
 /**

@@ -138,6 +138,19 @@ HostIOMMUDevice *host_iommu_device_new(const char *typename, Object *owner,
                                        void *bringer, Error **errp);
 
 /**
+ * host_iommu_device_new_named() - the same, for an owner of several
+ *
+ * @typename: as above
+ * @owner: the object becomes its QOM child @name
+ * @name: free at @owner
+ * @bringer: as above
+ * @errp: as above
+ */
+HostIOMMUDevice *host_iommu_device_new_named(const char *typename,
+                                             Object *owner, const char *name,
+                                             void *bringer, Error **errp);
+
+/**
  * host_iommu_device_free() - give up a host_iommu_device_new()
  *
  * Takes the object from its owner, where that still has it: one that is being

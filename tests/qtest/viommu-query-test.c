@@ -10,6 +10,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "libqtest.h"
+#include "host-iommu-tree.h"
 #include "intel-iommu-view.h"
 #include "qobject/qdict.h"
 #include "qobject/qjson.h"
@@ -39,6 +40,9 @@
     "{'name':'pasid','value':0,'property':'x-pasid-mode'," \
      "'origin':'default'}," \
     "{'name':'pss','value':1,'origin':'default'}"
+
+/* What ' has to be in the JSON below */
+#define QUOTE   "\\u0027"
 
 /* Compares, and takes @got. @want is JSON, in which ' stands for " */
 static void assert_json(QObject *got, const char *want)
@@ -331,6 +335,227 @@ static void test_hmp_viommu(void)
         "yes\n");
 }
 
+/* query-host-iommu */
+
+#define DECODED_39 \
+    "[{'name':'mgaw','value':39},{'name':'sc','value':1}," \
+    " {'name':'smts','value':0},{'name':'fsts','value':0}," \
+    " {'name':'ssts','value':0},{'name':'nest','value':0}," \
+    " {'name':'fs1gp','value':0},{'name':'dt','value':0}," \
+    " {'name':'srs','value':0},{'name':'pasid','value':0}," \
+    " {'name':'pss','value':1}]"
+#define DECODED_57(width) \
+    "[{'name':'mgaw','value':" width "},{'name':'sc','value':1}," \
+    " {'name':'smts','value':1},{'name':'fsts','value':1}," \
+    " {'name':'ssts','value':1},{'name':'nest','value':1}," \
+    " {'name':'fs1gp','value':1},{'name':'dt','value':1}," \
+    " {'name':'srs','value':1},{'name':'pasid','value':1}," \
+    " {'name':'pss','value':20}]"
+#define UNIT_39 \
+    "'type':'intel-vtd','cap':59110347485086818,'ecap':15749338," \
+    "'aw-bits':39,'fields':" DECODED_39
+static void assert_hosts(const char *cmdline, const char *sysfs,
+                         const char *want)
+{
+    QTestState *qts = qtest_init(cmdline);
+    QDict *rsp = qtest_qmp(qts, "{ 'execute': 'query-host-iommu',"
+                                " 'arguments': { 'sysfs': %s } }", sysfs);
+
+    assert_json(qobject_ref(qdict_get(rsp, "return")), want);
+    qobject_unref(rsp);
+    qtest_quit(qts);
+}
+
+static void test_host_none(void)
+{
+    char *sysfs = host_tree_new();
+
+    assert_hosts(Q35 OPEN, sysfs, "[]");
+    assert_hosts("-M none", "/nonexistent", "[]");
+    host_tree_free(sysfs);
+}
+
+/* Decoded with or without a virtual IOMMU; sorted by number */
+static void test_host_without_viommu(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar10", CLIENT_39);
+    host_tree_add_vtd(sysfs, "dmar2", SERVER_57);
+    host_tree_add_other(sysfs, "ivhd0", "amd-iommu");
+    host_tree_add_other(sysfs, "smmu3.0x2b400000", "other");
+    assert_hosts(Q35, sysfs,
+        "[{'name':'dmar2','type':'intel-vtd','cap':1868150022805654630,"
+        "  'ecap':1107889614770399,'aw-bits':47,"
+        "  'fields':" DECODED_57("47") ",'misfits':[]},"
+        "{'name':'dmar10'," UNIT_39 ",'misfits':[]},"
+        "{'name':'ivhd0','type':'amd-vi','fields':[],'misfits':[]},"
+        "{'name':'smmu3.0x2b400000','type':'unknown','fields':[],"
+        " 'misfits':[]}]");
+    host_tree_free(sysfs);
+}
+
+static void test_host_fits(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
+    assert_hosts(Q35 "-device intel-iommu,aw-bits=39,caching-mode=on", sysfs,
+                 "[{'name':'dmar0'," UNIT_39 ",'fits':true,'misfits':[]}]");
+    host_tree_free(sysfs);
+}
+
+static void test_host_too_narrow(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
+    assert_hosts(Q35 OPEN ",caching-mode=on", sysfs,
+        "[{'name':'dmar0'," UNIT_39 ",'fits':false,"
+        "  'misfits':[{'name':'mgaw','guest':48,'host':39}],"
+        "  'reason':'host IOMMU dmar0 cannot back intel-iommu: address width "
+        "is 48 in the guest, 39 on the host (fixed since the VM started: "
+        "start it with aw-bits=39, in libvirt aw_bits=" QUOTE "39" QUOTE
+        ")'}]");
+    host_tree_free(sysfs);
+}
+
+/* What stands against a device need not be a field */
+static void test_host_without_caching_mode(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
+    assert_hosts(Q35 "-device intel-iommu,aw-bits=39", sysfs,
+        "[{'name':'dmar0'," UNIT_39 ",'fits':false,'misfits':[],"
+        "  'reason':'an assigned device needs intel-iommu" QUOTE "s "
+        "caching-mode, which is off (fixed since the VM started: start it with "
+        "caching-mode=on, in libvirt caching_mode=" QUOTE "on" QUOTE ")'}]");
+    host_tree_free(sysfs);
+}
+
+/* A nesting parent is a second stage, which is not limited to 47 bits */
+static void test_host_stage_1(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", SERVER_57);
+    assert_hosts(Q35 "-device intel-iommu,x-scalable-mode=on,x-flts=on,"
+                 "caching-mode=on", sysfs,
+        "[{'name':'dmar0','type':'intel-vtd','cap':1868150022805654630,"
+        "  'ecap':1107889614770399,'aw-bits':57,"
+        "  'fields':" DECODED_57("57") ",'fits':false,'misfits':[],"
+        "  'reason':'intel-iommu does not support assigned devices with "
+        "x-flts=on: stage-1 passthrough is not there yet (use x-flts=off)'}]");
+    host_tree_free(sysfs);
+}
+
+/* Nobody can say that it fits where the width is not known */
+static void test_host_unknown_width(void)
+{
+    static const char want[] =
+        "[{'name':'ivhd0','type':'amd-vi','fields':[],'misfits':[]}]";
+    char *sysfs = host_tree_new();
+
+    host_tree_add_other(sysfs, "ivhd0", "amd-iommu");
+    assert_hosts(Q35 OPEN ",caching-mode=on", sysfs, want);
+    assert_hosts(Q35 "-device virtio-iommu-pci", sysfs, want);
+    host_tree_free(sysfs);
+}
+
+/* virtio-iommu needs to see the device's IOVA ranges */
+static void test_host_virtio_iommu(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
+    assert_hosts(Q35 "-device virtio-iommu-pci", sysfs,
+                 "[{'name':'dmar0'," UNIT_39 ",'misfits':[]}]");
+    host_tree_free(sysfs);
+}
+
+/* The least of MGAW and the widest SAGAW; a first stage has 47 */
+static void test_host_width(void)
+{
+    static const struct {
+        const char *cap, *ecap;
+        int width;
+    } hosts[] = {
+        { SERVER_48, 48 },
+        { CLIENT_39, 39 },
+        { "260200", "0", 39 },              /* MGAW 39, SAGAW 39 */
+        { "380200", "0", 39 },              /* MGAW 57, SAGAW 39 */
+        { "2e0600", "0", 47 },              /* MGAW 47, SAGAW 39 and 48 */
+        { "380e00", "0", 57 },              /* MGAW 57, SAGAW up to 57 */
+        { "380600", "800000000000", 48 },   /* FSTS alone */
+        { "380600", "80000000000", 48 },    /* SMTS alone */
+        { "380600", "880000000000", 47 },   /* both */
+        { "260400", "880000000000", 39 },   /* both, MGAW 39 */
+        { "380000", "880000000000", 47 },   /* no second stage */
+        { "380000", "0", 0 },               /* neither */
+    };
+    QTestState *qts = qtest_init(Q35);
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(hosts); i++) {
+        char *sysfs = host_tree_new();
+        QDict *rsp, *unit;
+
+        host_tree_add_vtd(sysfs, "dmar0", hosts[i].cap, hosts[i].ecap);
+        rsp = qtest_qmp(qts, "{ 'execute': 'query-host-iommu',"
+                             " 'arguments': { 'sysfs': %s } }", sysfs);
+        unit = qobject_to(QDict, qlist_peek(qdict_get_qlist(rsp, "return")));
+        g_test_message("%s %s", hosts[i].cap, hosts[i].ecap);
+        g_assert_cmpint(qdict_get_try_int(unit, "aw-bits", 0), ==,
+                        hosts[i].width);
+        qobject_unref(rsp);
+        host_tree_free(sysfs);
+    }
+    qtest_quit(qts);
+}
+
+/* As a device of that host is adopted, the guest is as narrow */
+static void test_host_adopted(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
+    assert_hosts(Q35 OPEN " -device host-iommu-testdev,aw-bits=39", sysfs,
+                 "[{'name':'dmar0'," UNIT_39 ",'fits':true,'misfits':[]}]");
+    host_tree_free(sysfs);
+}
+
+/* info host-iommu */
+
+static void assert_hmp_hosts(const char *cmdline, const char *sysfs,
+                             const char *want)
+{
+    g_autofree char *command = g_strdup_printf("info host-iommu %s", sysfs);
+
+    assert_hmp(cmdline, command, want);
+}
+
+static void test_hmp_host_iommu(void)
+{
+    char *sysfs = host_tree_new();
+
+    assert_hmp_hosts(Q35 OPEN, sysfs,
+                     "no IOMMU of the host, or none that QEMU can see\n");
+    host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
+    host_tree_add_vtd(sysfs, "dmar1", SERVER_48);
+    host_tree_add_other(sysfs, "ivhd0", "amd-iommu");
+    assert_hmp_hosts(Q35 OPEN ",caching-mode=on", sysfs,
+        "unit    type       width cap                ecap               fits\n"
+        "dmar0   intel-vtd  39    0x00d2008c40660462 0x0000000000f050da no\n"
+        "    mgaw is 48 in the guest, 39 on the host\n"
+        "    host IOMMU dmar0 cannot back intel-iommu: address width is 48 in "
+        "the guest, 39 on the host (fixed since the VM started: start it with "
+        "aw-bits=39, in libvirt aw_bits='39')\n"
+        "dmar1   intel-vtd  48    0x08d2078c106f0466 0x0000000000f020df yes\n"
+        "ivhd0   amd-vi     ?     ?                  ?                  ?\n");
+    host_tree_free(sysfs);
+}
+
 int main(int argc, char **argv)
 {
     static const struct {
@@ -347,7 +572,18 @@ int main(int argc, char **argv)
         { "viommu/device-without-id", test_device_without_id },
         { "viommu/hotplug", test_hotplug },
         { "viommu/virtio-iommu", test_virtio_iommu },
+        { "host/none", test_host_none },
+        { "host/without-viommu", test_host_without_viommu },
+        { "host/fits", test_host_fits },
+        { "host/too-narrow", test_host_too_narrow },
+        { "host/without-caching-mode", test_host_without_caching_mode },
+        { "host/stage-1", test_host_stage_1 },
+        { "host/unknown-width", test_host_unknown_width },
+        { "host/virtio-iommu", test_host_virtio_iommu },
+        { "host/width", test_host_width },
+        { "host/adopted", test_host_adopted },
         { "hmp/viommu", test_hmp_viommu },
+        { "hmp/host-iommu", test_hmp_host_iommu },
     };
     int i;
 

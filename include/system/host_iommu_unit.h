@@ -1,0 +1,78 @@
+/*
+ * The host's IOMMUs, with or without an assigned device behind them
+ *
+ * The map of backends/host_iommu_unit.c. Included by whoever has to know what
+ * a host can do before a device is there: query-host-iommu, and vIOMMUs whose
+ * user names a host.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef HOST_IOMMU_UNIT_H
+#define HOST_IOMMU_UNIT_H
+
+#include "system/host_iommu_device.h"
+
+/* Where sysfs is, but in tests */
+#define HOST_IOMMU_SYSFS "/sys"
+
+/* A HostIOMMUDevice without a device: its name is that of the unit */
+#define TYPE_HOST_IOMMU_UNIT TYPE_HOST_IOMMU_DEVICE "-unit"
+
+/**
+ * host_iommu_unit_names() - the units that the host has
+ *
+ * Those of SYSFS/class/iommu (Linux' Documentation/ABI/testing/
+ * sysfs-class-iommu), sorted: dmar2 before dmar10.
+ *
+ * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it
+ *
+ * Returns: the names, which the caller frees; none where the host has no
+ * IOMMU, has it turned off, hides it, or is no Linux
+ */
+GStrv host_iommu_unit_names(const char *sysfs);
+
+/**
+ * host_iommu_unit_of_pci() - the unit behind a PCI device of the host
+ *
+ * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it
+ * @address: such as 0000:01:00.0
+ * @errp: there is no such device, or no unit behind it
+ *
+ * Returns: a name, which the caller frees, or NULL
+ */
+char *host_iommu_unit_of_pci(const char *sysfs, const char *address,
+                             Error **errp);
+
+/**
+ * host_iommu_unit_new() - learn what a unit of the host can do
+ *
+ * What sysfs does not tell is unknown. The width is that of the stage which
+ * Linux uses for a device behind the unit: the least of MGAW and the widest
+ * SAGAW of a second stage, and 47 bits at most where the unit has first-stage
+ * translation in scalable mode, which newer kernels prefer (VT-d 3.6: half of
+ * a first stage's 48 bits is for negative addresses).
+ *
+ * @owner: the object becomes its QOM child "host-iommu-NAME"
+ * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it
+ * @name: one of host_iommu_unit_names()
+ * @viommu_flags: what the vIOMMU wants from a device's attach (hw/iommu.h):
+ *     a nesting parent is a second stage. 0: there is none
+ *
+ * Returns: the object, owned by @owner until host_iommu_device_free()
+ */
+HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *sysfs,
+                                     const char *name, uint64_t viommu_flags);
+
+/**
+ * host_iommu_unit_tell_unknown() - why a unit's type is unknown
+ *
+ * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it
+ * @name: one of host_iommu_unit_names()
+ *
+ * Returns: a reason with the path that could not be read, which the caller
+ * frees
+ */
+char *host_iommu_unit_tell_unknown(const char *sysfs, const char *name);
+
+#endif /* HOST_IOMMU_UNIT_H */
