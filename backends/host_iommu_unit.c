@@ -130,11 +130,17 @@ char *host_iommu_unit_tell_unknown(const char *sysfs, const char *name)
 {
     static const char *const registers[] = { "cap", "ecap" };
     g_autofree char *folder = host_iommu_unit_folder(sysfs, name);
+    g_autofree char *vtd = g_build_filename(folder, "intel-iommu", NULL);
     int i;
 
+    if (!g_file_test(folder, G_FILE_TEST_EXISTS)) {
+        return g_strdup_printf("%s leads nowhere that QEMU can see", folder);
+    }
+    if (!g_file_test(vtd, G_FILE_TEST_EXISTS)) {
+        return NULL;
+    }
     for (i = 0; i < ARRAY_SIZE(registers); i++) {
-        g_autofree char *path = g_build_filename(folder, "intel-iommu",
-                                                 registers[i], NULL);
+        g_autofree char *path = g_build_filename(vtd, registers[i], NULL);
         int fd = open(path, O_RDONLY | O_NONBLOCK);
 
         if (fd < 0) {
@@ -142,8 +148,7 @@ char *host_iommu_unit_tell_unknown(const char *sysfs, const char *name)
         }
         close(fd);
     }
-    return g_strdup_printf("%s/intel-iommu: cap or ecap is not a register",
-                           folder);
+    return g_strdup_printf("%s: cap or ecap is not a register", vtd);
 }
 
 static void host_iommu_unit_class_init(ObjectClass *oc, void *data)

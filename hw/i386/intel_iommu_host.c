@@ -48,8 +48,17 @@ bool vtd_check_host(IntelIOMMUState *s, HostIOMMUDevice *hiod, Error **errp)
 {
     bool open = !s->host->frozen;
 
-    return vtd_check_caching_mode(s, open, errp) &&
-           vtd_check_host_caps(s, hiod, open, errp);
+    if (!vtd_check_caching_mode(s, open, errp) ||
+        !vtd_check_host_caps(s, hiod, open, errp)) {
+        return false;
+    }
+    if (s->flts) {
+        error_setg(errp, "intel-iommu does not support assigned devices with "
+                   "x-flts=on: stage-1 passthrough is not there yet "
+                   "(use x-flts=off)");
+        return false;
+    }
+    return true;
 }
 
 static bool vtd_check_host_device(IntelIOMMUState *s, PCIBus *bus, int devfn,

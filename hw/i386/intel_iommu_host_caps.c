@@ -44,6 +44,7 @@ typedef struct VTDHostField {
     uint8_t shift, length;
     uint8_t bias;                   /* of the number that the field holds */
     const char *set_by;             /* property it follows, NULL: none */
+    size_t adopts;                  /* offset of a bool that can be lowered */
 } VTDHostField;
 
 #define IN_CAP(f) \
@@ -73,7 +74,7 @@ static const VTDHostField vtd_host_fields[] = {
       RULE_HOST_MUST, STAGE_1, IN_ECAP(NEST) },
     { "fs1gp", "1 GiB first-stage pages", "fs1gp", NULL,
       RULE_SUBSET, STAGE_1, IN_CAP(FS1GP),
-      .set_by = "fs1gp" },
+      .set_by = "fs1gp", .adopts = offsetof(IntelIOMMUState, fs1gp) },
     { "dt", "device TLBs", "device-iotlb", "iotlb",
       RULE_SUBSET, STAGE_1, IN_ECAP(DT),
       .set_by = "device-iotlb" },
@@ -93,20 +94,21 @@ static uint64_t vtd_field_of(const VTDHostField *f, uint64_t cap,
     return extract64(f->ecap ? ecap : cap, f->shift, f->length) + f->bias;
 }
 
-/*
- * The address width in force is the one value that the registers follow
- * only at the next reset.
- */
-static uint64_t vtd_guest_value(IntelIOMMUState *s, const VTDHostField *f)
+/* Returns: what adopting turns off, or NULL */
+static bool *vtd_field_switch(IntelIOMMUState *s, const VTDHostField *f)
 {
-    return f->rule == RULE_WIDTH ? s->aw_bits
-                                 : vtd_field_of(f, s->cap, s->ecap);
+    return f->adopts ? (bool *)((char *)s + f->adopts) : NULL;
 }
 
-/* Did the user leave it to the host? */
-static bool vtd_is_open(IntelIOMMUState *s, const VTDHostField *f)
+/* The registers follow what was adopted only at the next reset */
+static uint64_t vtd_guest_value(IntelIOMMUState *s, const VTDHostField *f)
 {
-    return f->rule == RULE_WIDTH && !s->aw_bits_given;
+    bool *on = vtd_field_switch(s, f);
+
+    if (f->rule == RULE_WIDTH) {
+        return s->aw_bits;
+    }
+    return on && !*on ? 0 : vtd_field_of(f, s->cap, s->ecap);
 }
 
 /* Returns: false where nobody could tell */
@@ -164,6 +166,13 @@ static bool vtd_field_is_given(IntelIOMMUState *s, const VTDHostField *f)
            (f->rule != RULE_WIDTH || s->aw_bits_given);
 }
 
+/* Did the user leave it to the host? */
+static bool vtd_is_open(IntelIOMMUState *s, const VTDHostField *f)
+{
+    return f->rule == RULE_WIDTH ? !s->aw_bits_given
+                                 : f->adopts && !vtd_field_is_given(s, f);
+}
+
 void vtd_host_caps_init(IntelIOMMUState *s)
 {
     s->host_adopted = g_new0(VTDHostAdopted, ARRAY_SIZE(vtd_host_fields));
@@ -182,7 +191,6 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
         .name = f->name,
         .text = f->text,
         .property = f->property,
-        .open = vtd_is_open(s, f),
         .set_by = f->set_by,
         .is_flag = f->length == 1,
     };
@@ -191,6 +199,7 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
         return true;
     }
     field->given = vtd_field_is_given(s, f);
+    field->open = vtd_is_open(s, f);
     field->guest = vtd_guest_value(s, f);
     if (s->host_adopted[index].device) {
         field->adopted = &s->host_adopted[index];
@@ -355,18 +364,14 @@ bool vtd_check_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod, bool open,
             if (!remedy) {
                 continue;
             }
+        } else if (open && field.open) {
+            continue;
         }
         vtd_tell_field(f, &field, remedy, problems);
     }
     if (problems->len) {
         error_setg(errp, "%s cannot back intel-iommu: %s", host,
                    problems->str);
-        return false;
-    }
-    if (s->flts) {
-        error_setg(errp, "intel-iommu does not support assigned devices with "
-                   "x-flts=on: stage-1 passthrough is not there yet "
-                   "(use x-flts=off)");
         return false;
     }
     return true;
@@ -393,8 +398,11 @@ void vtd_set_host_field(IntelIOMMUState *s, int index, uint64_t value,
     adopted->device = g_strdup(device);
     adopted->unit = g_strdup(unit);
 
-    assert(vtd_host_fields[index].rule == RULE_WIDTH);
-    s->aw_bits = value;
+    if (vtd_host_fields[index].rule == RULE_WIDTH) {
+        s->aw_bits = value;
+    } else {
+        *vtd_field_switch(s, &vtd_host_fields[index]) = value;
+    }
     trace_host_iommu_adopted(field.name, field.guest, value,
                              device ?: "nobody", unit ?: "unknown");
 }

@@ -21,7 +21,10 @@ static ViommuFieldAdopted *vtd_query_adopted(const VTDHostAdopted *from)
     ViommuFieldAdopted *adopted = g_new0(ViommuFieldAdopted, 1);
 
     adopted->before = from->before;
-    adopted->device = g_strdup(from->device);
+    /* A unit that the user named is its own device */
+    if (g_strcmp0(from->device, from->unit)) {
+        adopted->device = g_strdup(from->device);
+    }
     adopted->unit = g_strdup(from->unit);
     return adopted;
 }

@@ -71,7 +71,7 @@ HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *sysfs,
  * @name: one of host_iommu_unit_names()
  *
  * Returns: a reason with the path that could not be read, which the caller
- * frees
+ * frees; NULL where the unit is none of VT-d, so that there is nothing to read
  */
 char *host_iommu_unit_tell_unknown(const char *sysfs, const char *name);
 

@@ -430,7 +430,7 @@ static void test_stage_1_other_host(void)
 static void test_stage_1_host_lacks_everything(void)
 {
     assert_device_refused(
-        "-M q35 " STAGE_1 ",device-iotlb=on"
+        "-M q35 " STAGE_1 ",device-iotlb=on,fs1gp=on"
         " -device host-iommu-testdev,aw-bits=47" VTD_NOTHING,
         "host IOMMU cannot back intel-iommu: "
         "address width is 48 in the guest, 47 on the host "
@@ -489,8 +489,8 @@ static void test_stage_1_host_lacks_one_field(void)
     for (i = 0; i < ARRAY_SIZE(fields); i++) {
         uint64_t lacking = ~BIT_ULL(fields[i].bit);
         g_autofree char *args = g_strdup_printf(
-            "-M q35 " STAGE_1 ",device-iotlb=on -device host-iommu-testdev,"
-            "iommu-type=intel-vtd,source=sysfs,vtd-cap=0x%" PRIx64
+            "-M q35 " STAGE_1 ",device-iotlb=on,fs1gp=on"
+            " -device host-iommu-testdev,iommu-type=intel-vtd,source=sysfs,vtd-cap=0x%" PRIx64
             ",vtd-ecap=0x%" PRIx64, fields[i].ecap ? UINT64_MAX : lacking,
             fields[i].ecap ? lacking : UINT64_MAX);
         g_autofree char *error = g_strdup_printf(

@@ -1,0 +1,459 @@
+/*
+ * intel-iommu's host-iommu=, which names units of the host in advance
+ *
+ * Made folders stand for the host's /sys, the test device for one that is
+ * plugged later. No test leaves the width to its default: that is open as
+ * soon as a host is named, whatever it is otherwise.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "libqtest.h"
+#include "host-iommu-tree.h"
+#include "intel-iommu-view.h"
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
+#include "vm-refusal.h"
+
+/* Root ports without ACPI: an unplug needs no guest */
+#define HOTPLUG " -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off" \
+                " -device pcie-root-port,id=rp1,chassis=1"
+#define ADDRESS "0000:01:00.0"
+#define STAGE_1 ",x-scalable-mode=on,x-flts=on"
+/* SERVER_57 without 1 GiB first-stage pages */
+#define SERVER_57_NO_1G "18ed008c40780c66", "3ef9ea6f050df"
+
+/* A host of a 39-bit and a 48-bit unit, and an AMD one for good measure */
+static char *mixed_host(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
+    host_tree_add_vtd(sysfs, "dmar1", SERVER_48);
+    host_tree_add_other(sysfs, "ivhd0", "amd-iommu");
+    host_tree_add_pci(sysfs, ADDRESS, "dmar0");
+    host_tree_add_pci(sysfs, "0000:02:00.0", "dmar1");
+    host_tree_add_pci(sysfs, "0000:03:00.0", NULL);
+    return sysfs;
+}
+
+static char *vm(const char *sysfs, const char *options)
+{
+    return g_strdup_printf("-M q35 -nodefaults -device intel-iommu,id=iommu0,"
+                           "x-sysfs=%s,%s", sysfs, options);
+}
+
+/* intel-iommu with @options is as wide as with aw-bits=@width given */
+static void assert_adopts(const char *sysfs, const char *options, int width)
+{
+    g_autofree char *named = vm(sysfs, options);
+    g_autofree char *fixed = g_strdup_printf(
+        "-M q35 -nodefaults -device intel-iommu,caching-mode=on,aw-bits=%d",
+        width);
+    GuestView adopted, given;
+
+    g_test_message("%s", options);
+    adopted = start_and_read_guest_view(named);
+    given = start_and_read_guest_view(fixed);
+    assert_width(&adopted, width);
+    assert_same_view(&adopted, &given);
+}
+
+/* @error follows what the option itself says */
+static void assert_refused(const char *sysfs, const char *name,
+                           const char *options, const char *error)
+{
+    g_autofree char *option = g_strdup_printf("host-iommu=%s%s", name,
+                                              options);
+    g_autofree char *cmdline = vm(sysfs, option);
+    g_autofree char *message = g_strdup_printf("host-iommu=%s: %s", name,
+                                               error);
+
+    assert_device_refused(cmdline, message);
+}
+
+/* What is adopted */
+
+static void test_all(void)
+{
+    char *sysfs = mixed_host();
+
+    assert_adopts(sysfs, "host-iommu=all", 39);
+    host_tree_free(sysfs);
+}
+
+static void test_names(void)
+{
+    char *sysfs = mixed_host();
+
+    assert_adopts(sysfs, "host-iommu=dmar0", 39);
+    assert_adopts(sysfs, "host-iommu=dmar1", 48);
+    assert_adopts(sysfs, "host-iommu=dmar0:dmar1", 39);
+    assert_adopts(sysfs, "host-iommu=dmar1:dmar0", 39);
+    host_tree_free(sysfs);
+}
+
+static void test_pci_address(void)
+{
+    char *sysfs = mixed_host();
+
+    assert_adopts(sysfs, "host-iommu=" ADDRESS, 39);
+    assert_adopts(sysfs, "host-iommu=0000:02:00.0", 48);
+    host_tree_add_pci(sysfs, "0000:0a:00.0", "dmar0");
+    assert_adopts(sysfs, "host-iommu=0000:0A:00.0", 39);
+    host_tree_free(sysfs);
+}
+
+static void test_json(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *args = g_strdup_printf(
+        "-M q35 -nodefaults -device '{\"driver\":\"intel-iommu\","
+        "\"host-iommu\":\"dmar0\",\"x-sysfs\":\"%s\"}'", sysfs);
+    GuestView view = start_and_read_guest_view(args);
+
+    assert_width(&view, 39);
+    host_tree_free(sysfs);
+}
+
+/* Newer kernels use the first stage of such a unit */
+static void test_first_stage(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", SERVER_57);
+    assert_adopts(sysfs, "host-iommu=all", 47);
+    host_tree_free(sysfs);
+}
+
+/* A device that is there may lower it further */
+static void test_with_device(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar1"
+                                " -device host-iommu-testdev,aw-bits=42");
+    GuestView view = start_and_read_guest_view(named);
+
+    assert_width(&view, 42);
+    host_tree_free(sysfs);
+}
+
+static void test_given_fits(void)
+{
+    char *sysfs = mixed_host();
+
+    assert_adopts(sysfs, "host-iommu=dmar1,aw-bits=44", 44);
+    assert_adopts(sysfs, "host-iommu=dmar1,caching-mode=on,aw-bits=48", 48);
+    host_tree_free(sysfs);
+}
+
+/* The point of it: a device of that host can be plugged later */
+static void test_hotplug(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *named = vm(sysfs, "host-iommu=" ADDRESS HOTPLUG);
+    QTestState *qts = qtest_init(named);
+
+    assert_hotplug_refused(qts,
+        "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\",\"bus\":\"rp1\","
+        "\"unit\":\"dmar9\",\"aw-bits\":38}",
+        "host IOMMU dmar9 cannot back intel-iommu: address width is 39 in the "
+        "guest, 38 on the host (intel-iommu needs 39 at least)");
+    assert_hotplug(qts,
+        "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\",\"bus\":\"rp1\","
+        "\"aw-bits\":39}");
+    qtest_quit(qts);
+    host_tree_free(sysfs);
+}
+
+static void test_reset(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar0");
+    QTestState *qts = qtest_init(named);
+    GuestView before = read_guest_view(qts), after;
+
+    qtest_system_reset(qts);
+    after = read_guest_view(qts);
+    assert_same_view(&before, &after);
+    qtest_quit(qts);
+    host_tree_free(sysfs);
+}
+
+/* First-stage translation */
+
+/* Returns: field @name of the only vIOMMU, which the caller unrefs */
+static QDict *query_field(QTestState *qts, const char *name)
+{
+    QDict *rsp = qtest_qmp(qts, "{ 'execute': 'query-viommu' }");
+    QDict *info = qobject_to(QDict, qlist_peek(qdict_get_qlist(rsp,
+                                                               "return")));
+    QDict *found = NULL;
+    QListEntry *e;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(info, "fields"), e) {
+        QDict *field = qobject_to(QDict, qlist_entry_obj(e));
+
+        if (!strcmp(qdict_get_str(field, "name"), name)) {
+            found = qobject_ref(field);
+        }
+    }
+    g_assert_nonnull(found);
+    qobject_unref(rsp);
+    return found;
+}
+
+static void assert_field(QTestState *qts, const char *name, int value,
+                         const char *origin)
+{
+    QDict *field = query_field(qts, name);
+    QDict *adopted = qdict_get_qdict(field, "adopted");
+
+    g_assert_cmpint(qdict_get_int(field, "value"), ==, value);
+    g_assert_cmpstr(qdict_get_str(field, "origin"), ==, origin);
+    g_assert_cmpint(!!adopted, ==, !strcmp(origin, "adopted"));
+    if (adopted) {
+        g_assert_cmpstr(qdict_get_str(adopted, "unit"), ==, "dmar0");
+        g_assert_false(qdict_haskey(adopted, "device"));
+    }
+    qobject_unref(field);
+}
+
+static void test_fs1gp(void)
+{
+    char *sysfs = host_tree_new();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar0" STAGE_1);
+    GuestView view;
+    QTestState *qts;
+
+    host_tree_add_vtd(sysfs, "dmar0", SERVER_57_NO_1G);
+    qts = qtest_init(named);
+    view = read_guest_view(qts);
+    g_assert_cmphex(view.cap & VTD_CAP_FS1GP, ==, 0);
+    /* a nesting parent is a second stage: not 47 */
+    assert_width(&view, 48);
+    assert_field(qts, "fs1gp", 0, "adopted");
+    assert_field(qts, "mgaw", 48, "default");
+    qtest_system_reset(qts);
+    view = read_guest_view(qts);
+    g_assert_cmphex(view.cap & VTD_CAP_FS1GP, ==, 0);
+    qtest_quit(qts);
+    host_tree_free(sysfs);
+}
+
+static void test_fs1gp_of_host(void)
+{
+    char *sysfs = host_tree_new();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar0" STAGE_1);
+    GuestView view;
+
+    host_tree_add_vtd(sysfs, "dmar0", SERVER_57);
+    view = start_and_read_guest_view(named);
+    g_assert_cmphex(view.cap & VTD_CAP_FS1GP, !=, 0);
+    host_tree_free(sysfs);
+}
+
+static void test_fs1gp_given(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", SERVER_57_NO_1G);
+    assert_refused(sysfs, "dmar0", STAGE_1 ",fs1gp=on",
+                   "host IOMMU dmar0 cannot back intel-iommu: 1 GiB "
+                   "first-stage pages: on in the guest, off on the host (use "
+                   "fs1gp=off)");
+    host_tree_free(sysfs);
+}
+
+/* Without first-stage translation nobody sees it */
+static void test_fs1gp_without_stage_1(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar0,fs1gp=on");
+    QTestState *qts = qtest_init(named);
+
+    assert_field(qts, "fs1gp", 0, "given");
+    assert_field(qts, "mgaw", 39, "adopted");
+    qtest_quit(qts);
+    host_tree_free(sysfs);
+}
+
+/* What is refused */
+
+#define THERE "this host has dmar0, dmar1, ivhd0"
+
+static void test_given_above_host(void)
+{
+    char *sysfs = mixed_host();
+
+    assert_refused(sysfs, "all", ",aw-bits=48",
+                   "host IOMMU dmar0 cannot back intel-iommu: address width "
+                   "is 48 in the guest, 39 on the host (use aw-bits=39, in "
+                   "libvirt aw_bits='39', or leave it out to adopt the "
+                   "host's)");
+    host_tree_free(sysfs);
+}
+
+static void test_caching_mode_off(void)
+{
+    char *sysfs = mixed_host();
+
+    assert_refused(sysfs, "dmar1", ",caching-mode=off",
+                   "an assigned device needs intel-iommu's caching-mode, "
+                   "which is off (use caching-mode=on, in libvirt "
+                   "caching_mode='on', or leave it out)");
+    host_tree_free(sysfs);
+}
+
+static void test_no_such_name(void)
+{
+    char *sysfs = mixed_host();
+
+    assert_refused(sysfs, "dmar7", "",
+                   "there is no IOMMU 'dmar7': " THERE);
+    assert_refused(sysfs, "dmar0:dmar7", "",
+                   "there is no IOMMU 'dmar7': " THERE);
+    assert_refused(sysfs, "dmar0:", "", "there is no IOMMU '': " THERE);
+    assert_refused(sysfs, "", "", THERE);
+    assert_refused(sysfs, "01:00.0", "", "there is no IOMMU '01': " THERE);
+    assert_refused(sysfs, "../class", "",
+                   "there is no IOMMU '../class': " THERE);
+    assert_refused(sysfs, "dmar0:dmar1:dmar0", "", "dmar0 is named twice");
+    host_tree_free(sysfs);
+}
+
+static void test_no_such_device(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *absent = g_strdup_printf(
+        "this host has no such PCI device: there is no "
+        "%s/bus/pci/devices/0000:09:00.0 (" THERE ")", sysfs);
+    g_autofree char *bare = g_strdup_printf(
+        "no IOMMU of this host is behind the device: there is no "
+        "%s/bus/pci/devices/0000:03:00.0/iommu (" THERE ")", sysfs);
+
+    assert_refused(sysfs, "0000:09:00.0", "", absent);
+    assert_refused(sysfs, "0000:03:00.0", "", bare);
+    host_tree_free(sysfs);
+}
+
+static void test_no_iommu(void)
+{
+    char *sysfs = host_tree_new();
+    g_autofree char *none = g_strdup_printf(
+        "this host shows no IOMMU in %s/class/iommu: is it on, in the firmware "
+        "and with intel_iommu=on?", sysfs);
+    g_autofree char *no_dmar0 = g_strdup_printf(
+        "there is no IOMMU 'dmar0': %s", none);
+
+    assert_refused(sysfs, "all", "", none);
+    assert_refused(sysfs, "dmar0", "", no_dmar0);
+    host_tree_free(sysfs);
+}
+
+static void test_other_kind(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_other(sysfs, "ivhd0", "amd-iommu");
+    host_tree_add_other(sysfs, "smmu0", "other");
+    assert_refused(sysfs, "ivhd0", "", "ivhd0 is amd-vi, not intel-vtd (this "
+                   "host has ivhd0, smmu0)");
+    assert_refused(sysfs, "smmu0", "", "smmu0 is of another kind, not "
+                   "intel-vtd (this host has ivhd0, smmu0)");
+    assert_refused(sysfs, "all", "", "none of them is intel-vtd (this host "
+                   "has ivhd0, smmu0)");
+    host_tree_free(sysfs);
+}
+
+/* Root may read what has no permission, but nobody a link to itself */
+static void test_unreadable(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *cap = host_tree_file(sysfs, "dmar0", "intel-iommu/cap");
+    g_autofree char *loop = g_strdup_printf(
+        "what dmar0 can do cannot be read: %s/class/iommu/dmar0/intel-iommu/"
+        "cap: Too many levels of symbolic links (" THERE ")", sysfs);
+    g_autofree char *denied = g_strdup_printf(
+        "what dmar0 can do cannot be read: %s/class/iommu/dmar0/intel-iommu/"
+        "cap: Permission denied (" THERE ")", sysfs);
+
+    if (geteuid()) {
+        g_assert_cmpint(chmod(cap, 0), ==, 0);
+        assert_refused(sysfs, "dmar0", "", denied);
+    }
+    g_assert_cmpint(unlink(cap), ==, 0);
+    g_assert_cmpint(symlink("cap", cap), ==, 0);
+    assert_refused(sysfs, "dmar0", "", loop);
+    assert_refused(sysfs, "all", "", loop);
+    host_tree_free(sysfs);
+}
+
+static void test_malformed(void)
+{
+    char *sysfs = host_tree_new();
+    g_autofree char *error = g_strdup_printf(
+        "what dmar0 can do cannot be read: %s/class/iommu/dmar0/intel-iommu: "
+        "cap or ecap is not a register (this host has dmar0)", sysfs);
+
+    host_tree_add_vtd(sysfs, "dmar0", "0xd2008c40660462", "f050da");
+    assert_refused(sysfs, "dmar0", "", error);
+    host_tree_free(sysfs);
+}
+
+/* As in a sandbox that hides the folder to which the name leads */
+static void test_hidden(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *unit = host_tree_file(sysfs, "dmar0", "");
+    g_autofree char *away = host_tree_file(sysfs, "hidden", "");
+    g_autofree char *error = g_strdup_printf(
+        "what dmar0 can do cannot be read: %s/class/iommu/dmar0 leads nowhere "
+        "that QEMU can see (" THERE ")", sysfs);
+
+    g_assert_cmpint(rename(unit, away), ==, 0);
+    assert_refused(sysfs, "all", "", error);
+    host_tree_free(sysfs);
+}
+
+int main(int argc, char **argv)
+{
+    static const struct {
+        const char *path;
+        void (*func)(void);
+    } tests[] = {
+        { "adopt/all", test_all },
+        { "adopt/names", test_names },
+        { "adopt/pci-address", test_pci_address },
+        { "adopt/json", test_json },
+        { "adopt/first-stage", test_first_stage },
+        { "adopt/with-device", test_with_device },
+        { "adopt/given-fits", test_given_fits },
+        { "adopt/hotplug", test_hotplug },
+        { "adopt/reset", test_reset },
+        { "stage-1/fs1gp", test_fs1gp },
+        { "stage-1/fs1gp-of-host", test_fs1gp_of_host },
+        { "stage-1/fs1gp-given", test_fs1gp_given },
+        { "stage-1/fs1gp-without-stage-1", test_fs1gp_without_stage_1 },
+        { "refuse/given-above-host", test_given_above_host },
+        { "refuse/caching-mode-off", test_caching_mode_off },
+        { "refuse/no-such-name", test_no_such_name },
+        { "refuse/no-such-device", test_no_such_device },
+        { "refuse/no-iommu", test_no_iommu },
+        { "refuse/other-kind", test_other_kind },
+        { "refuse/unreadable", test_unreadable },
+        { "refuse/malformed", test_malformed },
+        { "refuse/hidden", test_hidden },
+    };
+    int i;
+
+    g_test_init(&argc, &argv, NULL);
+    for (i = 0; i < ARRAY_SIZE(tests); i++) {
+        g_autofree char *path = g_strdup_printf("/intel-iommu-named-host/%s",
+                                                tests[i].path);
+
+        qtest_add_func(path, tests[i].func);
+    }
+    return g_test_run();
+}
