@@ -20,6 +20,8 @@ image:		## the lab's initramfs, with the QEMU of "all" in it
 	$(ninja) image.target
 demo:		## the demonstration: host devices in a lab with 39 and 48 bits
 	$(ninja) demo.target
+docs:		## QEMU's manual in build/docs/html, without a warning
+	$(ninja) docs.target
 check:		## every check but the long ones
 	$(check) series unit qtest build lab $(ALSO)
 check-series:	## the series: applies, is well-formed, belongs together
@@ -47,6 +49,6 @@ help:		## this list
 		expand -t 22
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
-.PHONY: all base kernel image demo check check-series check-unit check-qtest \
+.PHONY: all base kernel image demo docs check check-series check-unit check-qtest \
 	check-lab check-build check-sanitize coverage check-bisect series \
 	clean help

@@ -491,7 +491,8 @@ static void test_stage_1_host_lacks_one_field(void)
         g_autofree char *args = g_strdup_printf(
             "-M q35 " STAGE_1 ",device-iotlb=on,fs1gp=on"
             " -device host-iommu-testdev,iommu-type=intel-vtd,source=sysfs,"
-            "vtd-cap=0x%" PRIx64 ",vtd-ecap=0x%" PRIx64, fields[i].ecap ? UINT64_MAX : lacking,
+            "vtd-cap=0x%" PRIx64 ",vtd-ecap=0x%" PRIx64,
+            fields[i].ecap ? UINT64_MAX : lacking,
             fields[i].ecap ? lacking : UINT64_MAX);
         g_autofree char *error = g_strdup_printf(
             "host IOMMU cannot back intel-iommu: %s", fields[i].problem);

@@ -1,0 +1,86 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""The commands that our documents show print what the documents say.
+
+A console block starts QEMU with its '$' line and gives its '(qemu)' lines to
+the monitor.  A device of the host becomes the test device, which has the
+registers of that host, and the host's /sys a made folder; nothing else is
+changed.  Who assigned the device is masked.
+"""
+
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+TOP = Path(__file__).resolve().parents[2]
+QEMU = Path(os.environ.get('BUILD_DIR', TOP / 'build')) / 'qemu-system-x86_64'
+DOCUMENTS = ('docs/system/i386/host-iommu.rst',
+             'docs/devel/host-iommu-device.rst')
+ADDRESS, CAP, ECAP = '0000:01:00.0', 'd2008c40660462', 'f050da'
+DEVICE = (f'host-iommu-testdev,aw-bits=39,unit=dmar0,iommu-type=intel-vtd,'
+          f'source=sysfs,vtd-cap=0x{CAP},vtd-ecap=0x{ECAP}')
+
+
+def blocks(path):
+    """The console blocks of a document: lists of lines, unindented."""
+    text = (TOP / path).read_text()
+    found = re.findall(r'^\.\. code-block:: console\n\n((?:  .*\n)+)', text,
+                       re.M)
+    return [[line[2:] for line in block.splitlines()] for block in found]
+
+
+EXAMPLES = [(path, block) for path in DOCUMENTS for block in blocks(path)]
+
+
+@pytest.fixture
+def sysfs(tmp_path):
+    unit = tmp_path / 'devices/virtual/iommu/dmar0'
+    (unit / 'intel-iommu').mkdir(parents=True)
+    (unit / 'intel-iommu/cap').write_text(f'{CAP}\n')
+    (unit / 'intel-iommu/ecap').write_text(f'{ECAP}\n')
+    device = tmp_path / 'bus/pci/devices' / ADDRESS
+    for link in (tmp_path / 'class/iommu/dmar0', device / 'iommu'):
+        link.parent.mkdir(parents=True)
+        link.symlink_to(unit)
+    return tmp_path
+
+
+def masked(line):
+    """@line without who assigned the device."""
+    return re.sub(r'legacy-vfio    |test           ', 'BACKEND        ', line)
+
+
+def run(block, sysfs):
+    """What the block's commands print, with the '(qemu)' lines between."""
+    command = block[0].removeprefix('$ ').split()
+    command = [word.replace(f'vfio-pci,host={ADDRESS}', DEVICE)
+               .replace('host-iommu=', f'x-sysfs={sysfs},host-iommu=')
+               for word in command[1:]]
+    asked = [line for line in block if line.startswith('(qemu) ')]
+    lines = [line.removeprefix('(qemu) ') for line in asked]
+    lines = [f'{line} {sysfs}' if line == 'info host-iommu' else line
+             for line in lines]
+    done = subprocess.run(
+        [QEMU, *command, '-nodefaults', '-accel', 'qtest', '-display', 'none',
+         '-S', '-monitor', 'stdio'], input='\n'.join([*lines, 'quit', '']),
+        capture_output=True, text=True, timeout=60, check=True)
+    # the monitor echoes what it reads, key by key
+    answers = re.split(r'^\(qemu\) .*$', done.stdout.replace('\r', ''),
+                       flags=re.M)[1:]
+    out = []
+    for line, answer in zip(asked, answers):
+        out += [line, *answer.strip('\n').splitlines()]
+    return out
+
+
+@pytest.mark.parametrize('path, block', EXAMPLES)
+def test_example(path, block, sysfs):
+    assert block[0].startswith('$ qemu-system-x86_64 ')
+    assert [masked(line) for line in run(block, sysfs)] == \
+        [masked(line) for line in block[1:]]
+
+
+def test_examples_are_found():
+    assert {path for path, _ in EXAMPLES} == set(DOCUMENTS)
