@@ -100,7 +100,8 @@ void vtd_resolve_caching_mode(IntelIOMMUState *s)
 
 bool vtd_check_arriving_caching_mode(IntelIOMMUState *s, bool on, Error **errp)
 {
-    Object *obj = on || vtd_is_given(s, "caching-mode") ? NULL : vtd_assigned_device();
+    Object *obj = on || vtd_is_given(s, "caching-mode") ?
+                  NULL : vtd_assigned_device();
 
     if (obj) {
         g_autofree char *path = object_get_canonical_path(obj);

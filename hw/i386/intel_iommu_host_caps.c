@@ -192,7 +192,6 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
         .text = f->text,
         .property = f->property,
         .set_by = f->set_by,
-        .is_flag = f->length == 1,
     };
     field->host_known = vtd_host_value(hiod, f, &field->host);
     if (!s) {

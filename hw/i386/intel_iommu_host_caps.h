@@ -35,7 +35,6 @@ struct VTDHostAdopted {
  * @open: the user left it to the host
  * @property: what the user turns where it does not fit, NULL: nothing; static
  * @set_by: property that @guest follows, NULL: none; static
- * @is_flag: is it a single bit, not a number?
  * @given: did the user or the machine type give @set_by a value?
  * @guest: what the guest is told
  * @adopted: where that was adopted, NULL: it was not; of the vIOMMU
@@ -49,7 +48,6 @@ typedef struct VTDHostFieldState {
     const char *property;
     bool open;
     const char *set_by;
-    bool is_flag;
     bool given;
     uint64_t guest;
     const VTDHostAdopted *adopted;

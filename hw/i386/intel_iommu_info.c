@@ -15,6 +15,7 @@
 #include "intel_iommu_host_caps.h"
 #include "intel_iommu_info.h"
 #include "intel_iommu_internal.h"
+#include "intel_iommu_migration.h"
 
 static ViommuFieldAdopted *vtd_query_adopted(const VTDHostAdopted *from)
 {
@@ -68,35 +69,6 @@ static HostIommuMisfitList *vtd_query_misfits(IntelIOMMUState *s,
     return misfits;
 }
 
-/*
- * The destination does not know of what was adopted here.
- * Returns: NULL where nothing was; the caller frees it
- */
-static char *vtd_why_not_migratable(IntelIOMMUState *s)
-{
-    g_autoptr(GString) give = g_string_new("");
-    VTDHostFieldState field;
-    int i;
-
-    for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
-        if (!field.adopted) {
-            continue;
-        }
-        g_string_append_printf(give, "%s%s=", give->len ? "," : "",
-                               field.set_by);
-        if (field.is_flag) {
-            g_string_append(give, field.guest ? "on" : "off");
-        } else {
-            g_string_append_printf(give, "%" PRIu64, field.guest);
-        }
-    }
-    if (!give->len) {
-        return NULL;
-    }
-    return g_strdup_printf("intel-iommu follows this host: give %s to migrate",
-                           give->str);
-}
-
 static bool vtd_query_device(IntelIOMMUState *s, HostIOMMUDevice *hiod,
                              void *info)
 {
@@ -126,7 +98,7 @@ static void vtd_query(Object *obj, ViommuInfo *info)
     for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
         QAPI_LIST_APPEND(tail, vtd_query_field(&field));
     }
-    info->blocked_reason = vtd_why_not_migratable(s);
+    info->blocked_reason = g_strdup(vtd_migration_blocked(s));
     info->migratable = !info->blocked_reason;
     vtd_foreach_host_device(s, vtd_query_device, info);
 }

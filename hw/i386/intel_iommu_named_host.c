@@ -14,6 +14,7 @@
 #include "intel_iommu_given.h"
 #include "intel_iommu_host.h"
 #include "intel_iommu_host_caps.h"
+#include "intel_iommu_migration.h"
 #include "intel_iommu_named_host.h"
 
 #define PCI_ADDRESS "^[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]$"
@@ -184,6 +185,8 @@ bool vtd_adopt_named_hosts(IntelIOMMUState *s, Error **errp)
     if (!vtd_is_given(s, "aw-bits")) {
         s->aw_bits_given = 0;
     }
+    /* what is checked */
+    vtd_init_derived(s);
     names = vtd_named_units(s, errp);
     if (!names || !vtd_check_caching_mode(s, true, errp) ||
         !vtd_adopt_units(s, names, errp)) {

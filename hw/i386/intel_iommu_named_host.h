@@ -18,8 +18,8 @@
  * turns caching-mode on, so that such a device can be plugged later. A width
  * that nobody gave is open, whatever its default is.
  *
- * @s: the vIOMMU, being realized, with CAP and ECAP there. The units become
- *     its QOM children.
+ * @s: the vIOMMU, being realized, that has its table of fields. The units
+ *     become its QOM children.
  * @errp: what is wrong with the name, and which units there are; what does
  *     not fit
  *

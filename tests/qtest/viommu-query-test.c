@@ -165,8 +165,10 @@ static void test_adopted(void)
     assert_intel_iommu(qts,
         "{'qom-path':'/machine/peripheral/iommu0','type':'intel-iommu',"
         " 'frozen':true,'aw-bits':39,'migratable':false,"
-        " 'blocked-reason':'intel-iommu follows this host: give aw-bits=39 to "
-        "migrate',"
+        " 'blocked-reason':'intel-iommu adopted what its command line does not "
+        "say: address width is 39, from dev1, host IOMMU dmar1 (use "
+        "aw-bits=39, in libvirt aw_bits=" QUOTE "39" QUOTE
+        ", or migrate-host-caps=on)',"
         " 'devices':[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
         "             'backend':'test','unit':'dmar1','type':'intel-vtd',"
         "             'source':'iommufd','cap':18364758544493064720,"
@@ -323,8 +325,9 @@ static void test_hmp_viommu(void)
         " -device host-iommu-testdev,id=nvme0,addr=5,aw-bits=0", "info viommu",
         "intel-iommu /machine/peripheral/iommu0: 39 bits, "
         "cap 0x00d2008c22260286, ecap 0x0000000000f00f4a, frozen\n"
-        "  not migratable: intel-iommu follows this host: give aw-bits=39 to "
-        "migrate\n"
+        "  not migratable: intel-iommu adopted what its command line does not "
+        "say: address width is 39, from gpu0, host IOMMU dmar1 (use "
+        "aw-bits=39, in libvirt aw_bits='39', or migrate-host-caps=on)\n"
         "  mgaw is 39 in the guest, adopted from gpu0 behind dmar1 "
         "(48 before)\n"
         "  device          backend         unit    type       source  width "
