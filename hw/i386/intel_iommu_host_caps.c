@@ -263,6 +263,7 @@ static uint64_t vtd_guest_ram_top(void)
 static char *vtd_width_remedy(IntelIOMMUState *s, uint64_t host, bool open)
 {
     uint64_t ram_top = vtd_guest_ram_top();
+    const char *or_else = "";
 
     if (host < VTD_HOST_AW_39BIT) {
         return g_strdup_printf("intel-iommu needs %d at least",
@@ -279,12 +280,15 @@ static char *vtd_width_remedy(IntelIOMMUState *s, uint64_t host, bool open)
     if (open && !s->aw_bits_given) {
         return NULL;
     }
+    if (open) {
+        or_else = ", or leave it out to adopt the host's";
+    } else if (!s->aw_bits_given) {
+        or_else = ", or with host-iommu=all";
+    }
     return g_strdup_printf("%s aw-bits=%" PRIu64 ", in libvirt aw_bits='%"
                            PRIu64 "'%s",
                            open ? "use" : "fixed since the VM started: start "
-                                          "it with", host, host,
-                           open ? ", or leave it out to adopt the host's"
-                                : "");
+                                          "it with", host, host, or_else);
 }
 
 /* Appends what is wrong with @f, and @remedy or how to turn @f off */

@@ -57,8 +57,12 @@ struct VTDMigrationState {
 /* Who, as it is read in a message; the caller frees it */
 static char *vtd_origin_text(const VTDOrigin *o)
 {
-    return g_strdup_printf("%s%s%s", o->device, o->unit ? ", host IOMMU " : "",
-                           o->unit ?: "");
+    /* A unit that the user named is its own device */
+    bool named = !g_strcmp0(o->device, o->unit);
+
+    return g_strdup_printf("%s%s%s%s", named ? "host IOMMU " : "", o->device,
+                           o->unit && !named ? ", host IOMMU " : "",
+                           o->unit && !named ? o->unit : "");
 }
 
 /* Returns: what is in force, for each field; the caller frees it */

@@ -141,6 +141,7 @@ static bool vtd_get_unit(IntelIOMMUState *s, const char *name,
     }
     if (unknown || !vtd_names_all(s)) {
         vtd_tell_other(s, *unit, unknown, errp);
+        host_iommu_device_free(*unit);
         return false;
     }
     host_iommu_device_free(*unit);
@@ -155,14 +156,20 @@ static bool vtd_adopt_units(IntelIOMMUState *s, GStrv names, Error **errp)
     int i;
 
     for (i = 0; names[i]; i++) {
-        if (!vtd_get_unit(s, names[i], &unit, errp) ||
-            (unit && !vtd_check_host_caps(s, unit, true, errp))) {
+        if (!vtd_get_unit(s, names[i], &unit, errp)) {
             return false;
         }
-        if (unit) {
-            vtd_adopt_host_caps(s, unit);
-            any = true;
+        if (!unit) {
+            continue;
         }
+        if (!vtd_check_host_caps(s, unit, true, errp)) {
+            host_iommu_device_free(unit);
+            return false;
+        }
+        vtd_adopt_host_caps(s, unit);
+        any = true;
+        /* from now on it is intel-iommu's */
+        object_unref(OBJECT(unit));
     }
     if (!any) {
         g_autofree char *there = vtd_tell_units(s);

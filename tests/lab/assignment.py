@@ -101,7 +101,7 @@ def plug_refusal(device: Optional[Device], guest: int, host: int) -> str:
     return (f'{begin} cannot back intel-iommu: '
             f'address width is {guest} in the guest, {host} on the host '
             f'(fixed since the VM started: start it with aw-bits={host}, '
-            f"in libvirt aw_bits='{host}')")
+            f"in libvirt aw_bits='{host}', or with host-iommu=all)")
 
 
 def refused_at_start(device: Device, backend: str, why: str) -> str:

@@ -817,7 +817,8 @@ static void test_listener_refused(void)
 #define HOTPLUG_FIXED   "host IOMMU cannot back intel-iommu: address width " \
                         "is %d in the guest, %d on the host (fixed since the " \
                         "VM started: start it with aw-bits=%d, in libvirt " \
-                        "aw_bits='%d')"
+                        "aw_bits='%d'%s)"
+#define OR_NAMED        ", or with host-iommu=all"
 
 static QTestState *start_hotplug_vm(const char *iommu_options,
                                     const char *devices)
@@ -844,12 +845,12 @@ static void assert_fits(QTestState *qts, const char *id, const char *bus,
     assert_hotplug(qts, device);
 }
 
-static void assert_too_narrow(QTestState *qts, const char *id,
-                              const char *bus, int guest, int host)
+static void assert_too_narrow(QTestState *qts, int guest, int host,
+                              const char *or_else)
 {
-    g_autofree char *device = device_json(id, bus, host, "");
+    g_autofree char *device = device_json("dev1", "rp1", host, "");
     g_autofree char *error = g_strdup_printf(HOTPLUG_FIXED, guest, host, host,
-                                             host);
+                                             host, or_else);
 
     assert_hotplug_refused(qts, device, error);
 }
@@ -859,8 +860,8 @@ static void test_hotplug_narrower(void)
     QTestState *qts = start_hotplug_vm(",aw-bits=0" WITH_DEVICE, "");
     GuestView before = read_guest_view(qts), after;
 
-    assert_too_narrow(qts, "dev1", "rp1", 48, 47);
-    assert_too_narrow(qts, "dev1", "rp1", 48, 39);
+    assert_too_narrow(qts, 48, 47, OR_NAMED);
+    assert_too_narrow(qts, 48, 39, OR_NAMED);
     after = read_guest_view(qts);
     assert_same_view(&before, &after);
     assert_fits(qts, "dev1", "rp1", 48);
@@ -893,7 +894,7 @@ static void test_hotplug_against_adopted(void)
     GuestView before = read_guest_view(qts), after;
 
     assert_width(&before, 42);
-    assert_too_narrow(qts, "dev1", "rp1", 42, 41);
+    assert_too_narrow(qts, 42, 41, OR_NAMED);
     assert_fits(qts, "dev1", "rp1", 42);
     assert_fits(qts, "dev2", "rp2", 57);
 
@@ -907,7 +908,7 @@ static void test_hotplug_against_given(void)
 {
     QTestState *qts = start_hotplug_vm(WITH_DEVICE ",aw-bits=40", "");
 
-    assert_too_narrow(qts, "dev1", "rp1", 40, 39);
+    assert_too_narrow(qts, 40, 39, "");
     assert_fits(qts, "dev1", "rp1", 40);
     qtest_quit(qts);
 }
@@ -973,7 +974,7 @@ static void test_unplug_and_replug(void)
     for (i = 0; i < 3; i++) {
         assert_fits(qts, "dev1", "rp1", 48);
         unplug(qts, "dev1");
-        assert_too_narrow(qts, "dev1", "rp1", 48, 39);
+        assert_too_narrow(qts, 48, 39, OR_NAMED);
         qtest_system_reset(qts);
     }
     after = read_guest_view(qts);

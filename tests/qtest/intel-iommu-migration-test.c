@@ -384,7 +384,7 @@ static void test_failed_plug(void)
                            "host IOMMU cannot back intel-iommu: address width "
                            "is 48 in the guest, 39 on the host (fixed since "
                            "the VM started: start it with aw-bits=39, in "
-                           "libvirt aw_bits='39')");
+                           "libvirt aw_bits='39', or with host-iommu=all)");
     assert_blocked(&vm, NULL);
     assert_hotplug_refused(vm.qts, "{\"driver\":\"host-iommu-testdev\","
                            "\"id\":\"dev1\",\"bus\":\"rp1\","

@@ -419,7 +419,7 @@ static void test_host_too_narrow(void)
         "  'reason':'host IOMMU dmar0 cannot back intel-iommu: address width "
         "is 48 in the guest, 39 on the host (fixed since the VM started: "
         "start it with aw-bits=39, in libvirt aw_bits=" QUOTE "39" QUOTE
-        ")'}]");
+        ", or with host-iommu=all)'}]");
     host_tree_free(sysfs);
 }
 
@@ -553,7 +553,7 @@ static void test_hmp_host_iommu(void)
         "    mgaw is 48 in the guest, 39 on the host\n"
         "    host IOMMU dmar0 cannot back intel-iommu: address width is 48 in "
         "the guest, 39 on the host (fixed since the VM started: start it with "
-        "aw-bits=39, in libvirt aw_bits='39')\n"
+        "aw-bits=39, in libvirt aw_bits='39', or with host-iommu=all)\n"
         "dmar1   intel-vtd  48    0x08d2078c106f0466 0x0000000000f020df yes\n"
         "ivhd0   amd-vi     ?     ?                  ?                  ?\n");
     host_tree_free(sysfs);
