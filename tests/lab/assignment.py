@@ -133,6 +133,15 @@ def memory_refusal(backend: str, region: str, top: int) -> str:
             'IOMMU has 39: give the VM less')
 
 
+def migration_blocker(device: Device, host: int) -> str:
+    """Why a guest that adopted @host's width from @device does not
+    migrate."""
+    return ('intel-iommu adopted what its command line does not say: '
+            f'address width is {host}, from {device.address}, host IOMMU '
+            f"dmar0 (use aw-bits={host}, in libvirt aw_bits='{host}', or "
+            'migrate-host-caps=on)')
+
+
 def start_story(device: Device, backend: str, cap: str,
                 ecap: str) -> List[str]:
     """What -trace 'host_iommu*' tells of a start on a host of 39 bits whose

@@ -13,8 +13,8 @@ channels to it, one to its monitor and one to the agent in its Linux.
 
 import shlex
 from contextlib import ExitStack
-from typing import (TYPE_CHECKING, List, Mapping, Optional, Sequence,
-                    Type)
+from typing import (TYPE_CHECKING, Any, Dict, List, Mapping, Optional,
+                    Sequence, Type)
 
 from agent import Agent, LabError, Outcome
 from machine import AGENT_SLOT
@@ -132,11 +132,11 @@ class Guest:
         self.monitor.cmd('device_del', id=name)
         self._wait('DEVICE_DELETED', device=name)
 
-    def _wait(self, event: str, **data: object) -> None:
+    def _wait(self, event: str, **data: object) -> Dict[str, Any]:
         """Wait for @event; where it does not come, LabError says so, or
         that this QEMU is gone."""
         try:
-            self.monitor.wait(event, **data)
+            return self.monitor.wait(event, **data)
         except LabError:
             self.check_alive()
             raise
@@ -146,6 +146,26 @@ class Guest:
         self.monitor.cmd('set-action', reboot='reset')
         self.monitor.cmd('system_reset')
         self._wait('RESET', guest=False)
+
+    def migrate(self, destination: 'Guest') -> None:
+        """Migrate, while the guest runs, to a @destination that waits with
+        `-incoming defer`. LabError when that fails. No command is underway:
+        the next one is for the destination's agent, which is the same
+        process of the same Linux."""
+        stream = f'unix:{destination._folder}/stream'
+        for guest in (destination, self):
+            guest.monitor.cmd('migrate-set-capabilities', capabilities=[
+                {'capability': name, 'state': True}
+                for name in ('events', 'return-path')])
+        destination.monitor.cmd('migrate-incoming', uri=stream,
+                                **{'exit-on-error': False})
+        self.monitor.cmd('migrate', uri=stream)
+        for guest in (self, destination):
+            while (status := guest._wait('MIGRATION')['status']) != \
+                    'completed':
+                if status == 'failed':
+                    raise LabError(f'{guest.name}: migration failed\n'
+                                   f'{destination.log_tail()}')
 
     def run(self, script: str, timeout: float = 600) -> Outcome:
         """Run @script with the guest's sh and wait for its end."""

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import sys
 import time
-from typing import Any, Optional
+from typing import Any, Dict, Optional
 
 from agent import LabError
 from buildtree import BuildTree
@@ -52,8 +52,8 @@ class Monitor:
             raise LabError(f'{self._name}: QMP {command} was not answered: '
                            f'{error!r}') from error
 
-    def wait(self, event: str, **data: object) -> None:
-        """Wait for the next @event that carries @data; those before it are
+    def wait(self, event: str, **data: object) -> Dict[str, Any]:
+        """All that the next @event with @data carries; those before it are
         dropped."""
         assert self._qmp is not None
         deadline = time.monotonic() + self._timeout
@@ -65,9 +65,9 @@ class Monitor:
                 raise LabError(f'{self._name}: QMP event {event} {data} did '
                                f'not come: {error!r}') from error
             assert got is not None
-            if got['event'] == event and \
-                    data.items() <= got.get('data', {}).items():
-                return
+            carried = got.get('data', {})
+            if got['event'] == event and data.items() <= carried.items():
+                return carried
 
     def hmp(self, line: str) -> str:
         """What the human monitor prints for @line."""
