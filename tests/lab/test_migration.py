@@ -90,7 +90,8 @@ def disk_sum(host: Host) -> str:
 def moved(host: Host) -> Iterator[Moved]:
     """A guest that started with the host's device, gave it back, and
     migrated while it read from DISK."""
-    options = [*unassigned(BACKEND, None, MEMORY, **CARRY), *ROOT_PORT, *DISK_OPTIONS]
+    options = [*unassigned(BACKEND, None, MEMORY, **CARRY), *ROOT_PORT,
+               *DISK_OPTIONS]
     with ExitStack() as stack:
         source = stack.enter_context(
             host.guest([*options, *cold(host)], kernel=KERNEL))
