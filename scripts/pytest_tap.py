@@ -44,6 +44,8 @@ class Tap:
             self.line('ok', name, ' # SKIP ' + reason.replace('Skipped: ', ''))
         elif report.when == 'call':
             self.line('ok', name)
+            for what, text in report.user_properties:
+                self.comment(f'{what}: {text}')
 
     def line(self, outcome, name, extra=''):
         self.number += 1

@@ -58,6 +58,12 @@ def test_last_line_with_skips(capsys):
             '1 passed, 0 failed, 1 skipped'])
 
 
+def test_notes_are_repeated(capsys):
+    text = 'ok 1 a\n# NOTE: with libvirt 9\n# else\n1..1\n'
+    assert report(capsys, [{'result': 'OK', 'stdout': text}]) == (
+        0, ['note: with libvirt 9', '1 passed, 0 failed'])
+
+
 def test_last_line_with_failures(capsys):
     assert report(capsys, [{'result': 'FAIL', 'stdout': 'not ok 1 a\n'}]) == (
         1, ['failed: test: a', '0 passed, 1 failed'])
@@ -87,6 +93,7 @@ def test_without_fixture(broken): pass
 def test_teardown(torn): pass
 @pytest.mark.parametrize('word', ['a#b'])
 def test_word(word): pass
+def test_note(record_property): record_property('NOTE', 'so it is')
 '''
 
 
@@ -105,7 +112,9 @@ def test_tap_of_pytest(tmp_path):
         'ok 5 test_teardown',
         'not ok 6 test_teardown (teardown)',
         'ok 7 test_word[a-b]',
-        '1..7']
+        'ok 8 test_note',
+        '1..8']
+    assert '\n# NOTE: so it is\n' in done.stdout
     assert "'left' == 'right'" in done.stdout
     assert done.returncode == 1
 
