@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 # Names for the targets of meson.build, which make and people use.
 BUILD_DIR ?= build
+prefix ?= /usr/local
 
 # A build directory that was never configured, or not for this checkout, is.
 ninja = @./configure --again --build-dir="$(BUILD_DIR)" && \
@@ -42,6 +43,10 @@ check-bisect:	## each prefix of the series builds (long)
 	$(check) bisect
 series:		## mail-ready patches in build/series
 	$(series) export
+install:	## QEMU below prefix (/usr/local), with DESTDIR before it
+	$(ninja) qemu.target
+	@DESTDIR="$(DESTDIR)" scripts/install --build-dir "$(BUILD_DIR)" \
+		"$(prefix)"
 clean:		## remove the build directory
 	rm -rf "$$(realpath -m "$(BUILD_DIR)")" "$(BUILD_DIR)"
 help:		## this list
@@ -49,6 +54,6 @@ help:		## this list
 		expand -t 22
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
-.PHONY: all base kernel image demo docs check check-series check-unit check-qtest \
-	check-lab check-build check-sanitize coverage check-bisect series \
-	clean help
+.PHONY: all base kernel image demo docs check check-series check-unit \
+	check-qtest check-lab check-build check-sanitize coverage \
+	check-bisect series install clean help
