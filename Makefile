@@ -24,7 +24,7 @@ demo:		## the demonstration: host devices in a lab with 39 and 48 bits
 docs:		## QEMU's manual in build/docs/html, without a warning
 	$(ninja) docs.target
 check:		## every check but the long ones
-	$(check) series unit qtest build lab $(ALSO)
+	$(check) series unit qtest build libvirt lab $(ALSO)
 check-series:	## the series: applies, is well-formed, belongs together
 	$(check) series
 check-unit:	## our unit tests
@@ -33,6 +33,8 @@ check-qtest:	## our qtests, and those of QEMU that concern us
 	$(check) qtest
 check-lab:	## a Linux host and guest with VFIO, on an emulated IOMMU
 	$(check) lab
+check-libvirt:	## domains of a private libvirtd, and what it probes
+	$(check) libvirt
 check-build:	## configure, source and bad input
 	$(check) build
 check-sanitize:	## the qtests and unit tests with ASan and UBSan (long)

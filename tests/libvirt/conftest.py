@@ -1,0 +1,64 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Fixtures of the tests under libvirt: `pytest tests/libvirt`, with BUILD_DIR
+set. One libvirtd and one installed QEMU serve all of a module's cases.
+"""
+
+import os
+import shutil
+import signal
+import subprocess
+import sys
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+TOP = HERE.parents[1]
+sys.path[:0] = [str(HERE), str(TOP / 'tests/lab')]
+
+# pylint: disable=wrong-import-position
+from buildtree import BuildTree  # noqa: E402
+from privatelibvirt import Libvirt, why_not  # noqa: E402
+
+
+def pytest_configure() -> None:
+    """End in an orderly way, libvirtd included, when meson's time is up."""
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
+
+
+@pytest.fixture(scope='session')
+def tree() -> BuildTree:
+    """The build directory under test."""
+    return BuildTree.from_environment()
+
+
+@pytest.fixture(scope='session')
+def libvirt() -> Iterator[Libvirt]:
+    """A libvirtd of our own, fresh: it has probed no QEMU yet."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with Libvirt() as daemon:
+        yield daemon
+
+
+@pytest.fixture(scope='session')
+def emulator(libvirt: Libvirt, tree: BuildTree) -> Path:
+    """The QEMU under test, installed where libvirt's user can run it,
+    whoever may enter the build directory."""
+    prefix = libvirt.folder / 'prefix'
+    subprocess.run([TOP / 'scripts/install', '--build-dir', tree.top,
+                    prefix], check=True,
+                   env={key: value for key, value in os.environ.items()
+                        if key != 'DESTDIR'})
+    return prefix / 'bin/qemu-system-x86_64'
+
+
+@pytest.fixture(scope='session')
+def base_emulator(libvirt: Libvirt, tree: BuildTree) -> Path:
+    """The program of the pristine base, to be probed."""
+    if not tree.base_qemu.exists():
+        pytest.skip('the pristine base is not built: make base')
+    return Path(shutil.copy(tree.base_qemu, libvirt.folder / 'base'))

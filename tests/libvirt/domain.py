@@ -1,0 +1,112 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+A libvirt domain with an intel-iommu.
+
+    with Domain(libvirt, emulator, {'aw_bits': '39'}) as domain:
+        domain.hmp('info iommu')
+
+It is defined and started when the block is entered, paused lest firmware
+keeps a processor busy, and gone when the block is left.
+"""
+
+import json
+from pathlib import Path
+from typing import Any, Mapping, Sequence, Tuple
+from xml.sax.saxutils import quoteattr
+
+from privatelibvirt import Libvirt, VirshError
+
+TEMPLATE = '''
+<domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
+  <name>{name}</name>
+  <memory unit='MiB'>64</memory>
+  <os><type arch='x86_64' machine='q35'>hvm</type></os>
+  <features><acpi/><apic/><ioapic driver='qemu'/></features>
+  <devices>
+    <emulator>{emulator}</emulator>
+    <controller type='usb' model='none'/>
+    <memballoon model='none'/>
+    <iommu model='intel'>{driver}</iommu>
+  </devices>
+  {extra}
+</domain>
+'''
+
+# What <qemu:property> calls the types of JSON
+TYPES = {bool: 'bool', int: 'unsigned', str: 'string'}
+
+
+def tag(name: str, attributes: Mapping[str, object]) -> str:
+    """An element without content."""
+    return ' '.join([f'<{name}', *(f'{key}={quoteattr(str(value))}'
+                                   for key, value in attributes.items())]
+                    ) + '/>'
+
+
+def command_line(devices: Sequence[Mapping[str, object]]) -> str:
+    """The <qemu:commandline> that adds @devices. In JSON, as libvirt's own:
+    others are created before those, so before the intel-iommu."""
+    return '<qemu:commandline>' + ''.join(
+        tag('qemu:arg', {'value': word}) for device in devices
+        for word in ('-device', json.dumps(device))) + '</qemu:commandline>'
+
+
+def override(properties: Mapping[str, object]) -> str:
+    """The <qemu:override> that sets @properties of the intel-iommu."""
+    return ('<qemu:override><qemu:device alias="iommu0"><qemu:frontend>' +
+            ''.join(tag('qemu:property', {
+                'name': name, 'type': TYPES[type(value)],
+                'value': str(value).lower() if isinstance(value, bool)
+                else value}) for name, value in properties.items()) +
+            '</qemu:frontend></qemu:device></qemu:override>')
+
+
+class Domain:
+    """A domain whose <iommu> has @driver for attributes of <driver>, with
+    @devices of QEMU's and @properties that libvirt does not know."""
+
+    def __init__(self, libvirt: Libvirt, emulator: Path,
+                 driver: Mapping[str, str] = {}, *,
+                 devices: Sequence[Mapping[str, object]] = (),
+                 properties: Mapping[str, object] = {}) -> None:
+        self._libvirt = libvirt
+        self.name = 'guest'
+        self._xml = TEMPLATE.format(
+            name=self.name, emulator=emulator,
+            driver=tag('driver', driver) if driver else '',
+            extra=(command_line(devices) if devices else '') +
+            (override(properties) if properties else ''))
+
+    def __enter__(self) -> 'Domain':
+        path = self._libvirt.folder / f'{self.name}.xml'
+        path.write_text(self._xml)
+        self._libvirt.virsh('define', '--validate', path)
+        try:
+            self.virsh('start', '--paused')
+        except VirshError:
+            self.virsh('undefine')
+            raise
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        if self.state() != 'shut off':
+            self.virsh('destroy')
+        self.virsh('undefine')
+
+    def virsh(self, command: str, *arguments: object) -> str:
+        """What virsh prints for @command on this domain."""
+        return self._libvirt.virsh(command, self.name, *arguments)
+
+    def state(self) -> str:
+        """The domain's state, as virsh calls it."""
+        return self.virsh('domstate')
+
+    def qmp(self, command: str, **arguments: object) -> Any:
+        """The return value of a QMP command; VirshError when it fails."""
+        request = json.dumps({'execute': command, 'arguments': arguments})
+        return json.loads(self.virsh('qemu-monitor-command', request,
+                                     '--return-value'))
+
+    def hmp(self, line: str) -> str:
+        """What the human monitor prints for @line."""
+        return self.virsh('qemu-monitor-command', line, '--hmp')

@@ -1,0 +1,141 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Domains with <iommu model='intel'>: what <driver> gives is in force, what it
+leaves out follows the devices, and libvirt shows what QEMU has to say.
+
+The devices are QEMU's that stand for assigned ones, through
+<qemu:commandline>.
+"""
+
+from pathlib import Path
+from typing import Dict, Optional
+
+import pytest
+
+from domain import Domain
+from privatelibvirt import Libvirt, VirshError
+from vtd import read_capabilities
+
+CAP_CM = 1 << 7
+ECAP_DT = 1 << 2
+ECAP_IR = 1 << 3
+ECAP_EIM = 1 << 4
+
+# A device whose host has 39 bits
+NARROW = {'driver': 'host-iommu-testdev', 'id': 'dev0', 'aw-bits': 39,
+          'iommu-type': 'intel-vtd', 'source': 'sysfs', 'unit': 'dmar1',
+          'vtd-cap': 0x1c0000c40660462, 'vtd-ecap': 0x7e3ff0501e}
+
+
+@pytest.mark.parametrize('caching_mode', (None, 'on', 'off'))
+@pytest.mark.parametrize('aw_bits', (None, '39', '48'))
+def test_width_and_caching_mode(libvirt: Libvirt, emulator: Path,
+                                aw_bits: Optional[str],
+                                caching_mode: Optional[str]) -> None:
+    """What is given is what the guest is told, also after a reset; what is
+    left out is as it ever was, for there is no device."""
+    given = {'aw_bits': aw_bits, 'caching_mode': caching_mode}
+    driver = {name: value for name, value in given.items() if value}
+    with Domain(libvirt, emulator, driver) as domain:
+        shown = read_capabilities(domain)
+        assert shown.width == int(aw_bits or 48)
+        assert bool(shown.cap & CAP_CM) == (caching_mode == 'on')
+        domain.virsh('reset')
+        assert read_capabilities(domain) == shown
+
+
+@pytest.mark.parametrize('driver, bits', [
+    ({'intremap': 'on'}, ECAP_IR),
+    ({'intremap': 'off'}, 0),
+    ({'intremap': 'on', 'eim': 'on'}, ECAP_IR | ECAP_EIM),
+    ({'intremap': 'on', 'iotlb': 'on'}, ECAP_IR | ECAP_DT),
+    ({'intremap': 'on', 'iotlb': 'off'}, ECAP_IR),
+], ids=lambda value: '-'.join(f'{name}_{given}' for name, given
+                              in value.items())
+   if isinstance(value, dict) else '')
+def test_other_attributes(libvirt: Libvirt, emulator: Path,
+                          driver: Dict[str, str], bits: int) -> None:
+    """Each sets its bits of ECAP, and no other's."""
+    with Domain(libvirt, emulator, driver) as domain:
+        ecap = read_capabilities(domain).ecap
+        assert ecap & (ECAP_IR | ECAP_DT | (
+            ECAP_EIM if 'eim' in driver else 0)) == bits
+
+
+def test_left_open_it_follows_the_device(libvirt: Libvirt,
+                                         emulator: Path) -> None:
+    """An <iommu> without <driver> adopts the host's width and turns
+    caching-mode on; a reset changes neither."""
+    with Domain(libvirt, emulator, devices=[NARROW]) as domain:
+        adopted = read_capabilities(domain)
+        assert adopted.width == 39
+        assert adopted.cap & CAP_CM
+        domain.virsh('reset')
+        assert read_capabilities(domain) == adopted
+
+
+def test_pinned_it_is_what_was_adopted(libvirt: Libvirt,
+                                       emulator: Path) -> None:
+    """<driver> with the adopted values makes the same guest."""
+    with Domain(libvirt, emulator, devices=[NARROW]) as domain:
+        adopted = read_capabilities(domain)
+    with Domain(libvirt, emulator, {'caching_mode': 'on', 'aw_bits': '39'},
+                devices=[NARROW]) as domain:
+        assert read_capabilities(domain) == adopted
+
+
+def refusal(libvirt: Libvirt, emulator: Path, driver: Dict[str, str]) -> str:
+    """What virsh says of a domain with a device that does not start."""
+    with pytest.raises(VirshError) as error:
+        with Domain(libvirt, emulator, driver, devices=[NARROW]):
+            pass
+    return str(error.value)
+
+
+def test_a_width_that_does_not_fit(libvirt: Libvirt, emulator: Path) -> None:
+    """virsh shows the whole message, in libvirt's words too."""
+    assert ('host IOMMU dmar1 cannot back intel-iommu: address width is 48 '
+            "in the guest, 39 on the host (use aw-bits=39, in libvirt "
+            "aw_bits='39', or leave it out to adopt the host's)"
+            ) in refusal(libvirt, emulator, {'aw_bits': '48'})
+
+
+def test_caching_mode_off(libvirt: Libvirt, emulator: Path) -> None:
+    """virsh shows the whole message, in libvirt's words too."""
+    assert ("an assigned device needs intel-iommu's caching-mode, which is "
+            "off (use caching-mode=on, in libvirt caching_mode='on', or "
+            'leave it out)'
+            ) in refusal(libvirt, emulator, {'caching_mode': 'off'})
+
+
+def test_a_property_of_qemu_s(libvirt: Libvirt, emulator: Path) -> None:
+    """<qemu:override> reaches what <driver> has no attribute for."""
+    with Domain(libvirt, emulator,
+                properties={'snoop-control': True}) as domain:
+        assert read_capabilities(domain).ecap & 1 << 7
+
+
+def registers_over_save(libvirt: Libvirt, domain: Domain) -> None:
+    """Save and restore @domain, and compare what the guest is told."""
+    before = read_capabilities(domain)
+    image = libvirt.folder / 'saved'
+    domain.virsh('save', image)
+    assert domain.state() == 'shut off'
+    libvirt.virsh('restore', image, '--paused')
+    assert read_capabilities(domain) == before
+
+
+@pytest.mark.parametrize('driver', ({}, {'aw_bits': '39'}),
+                         ids=('open', 'aw_bits_39'))
+def test_save_and_restore(libvirt: Libvirt, emulator: Path,
+                          driver: Dict[str, str]) -> None:
+    """Without an assigned device nothing is adopted, so nothing is lost."""
+    with Domain(libvirt, emulator, driver) as domain:
+        registers_over_save(libvirt, domain)
+
+
+def test_save_and_restore_pinned(libvirt: Libvirt, emulator: Path) -> None:
+    """With a device whose host's values are given, neither."""
+    with Domain(libvirt, emulator, {'caching_mode': 'on', 'aw_bits': '39'},
+                devices=[NARROW]) as domain:
+        registers_over_save(libvirt, domain)
