@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """scripts/install: a QEMU that runs from where it was put."""
 
+import json
 import os
 import subprocess
 from pathlib import Path
@@ -47,6 +48,15 @@ def test_runs_with_its_firmware(installed, place):
         input='{"execute": "qmp_capabilities"}{"execute": "quit"}', text=True,
         stdout=subprocess.PIPE, stderr=subprocess.PIPE)
     assert (done.returncode, done.stderr) == (0, '')
+
+
+def test_reports_what_the_host_can_do(installed):
+    """By a program of its own, which needs no checkout."""
+    report, = installed.rglob('bin/host-iommu-report')
+    done = subprocess.run([report, '--json'], stdout=subprocess.PIPE)
+    assert json.loads(done.stdout)['format'] == 1
+    assert subprocess.run([report, '--standalone'],
+                          stdout=subprocess.DEVNULL).returncode == 0
 
 
 def test_firmware_that_is_there_stays(tmp_path):
