@@ -45,6 +45,9 @@ check-bisect:	## each prefix of the series builds (long)
 	$(check) bisect
 series:		## mail-ready patches in build/series
 	$(series) export
+debian-source:	## Debian's source package with the series, in build/debian
+	@./configure --again --build-dir="$(BUILD_DIR)" && \
+		scripts/debian-source --build-dir "$(BUILD_DIR)"
 install:	## QEMU below prefix (/usr/local), with DESTDIR before it
 	$(ninja) qemu.target
 	@DESTDIR="$(DESTDIR)" scripts/install --build-dir "$(BUILD_DIR)" \
@@ -57,5 +60,5 @@ help:		## this list
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
 .PHONY: all base kernel image demo docs check check-series check-unit \
-	check-qtest check-lab check-build check-sanitize coverage \
-	check-bisect series install clean help
+	check-qtest check-lab check-libvirt check-build check-sanitize \
+	coverage check-bisect series debian-source install clean help

@@ -1,0 +1,92 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""scripts/debian-source: a source package that dpkg-source takes."""
+
+import json
+import os
+import re
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from conftest import TOP
+
+BUILD = Path(os.environ.get('BUILD_DIR') or TOP / 'build')
+
+
+def debian_source(build):
+    return subprocess.run([TOP / 'scripts/debian-source', '--build-dir',
+                           build], text=True, stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT)
+
+
+@pytest.fixture(scope='module')
+def package():
+    """The package of this checkout, a .dsc."""
+    origin = json.loads((BUILD / 'source.json').read_text())
+    if 'asked' not in origin:
+        pytest.skip(f'the base is no Debian package: {origin["origin"]}')
+    done = debian_source(BUILD)
+    assert done.returncode == 0, done.stdout
+    return Path(done.stdout.splitlines()[-1])
+
+
+def field(package, name):
+    return re.search(rf'^{name}: (.*)', package.read_text(), re.M).group(1)
+
+
+def test_unpacked_it_is_what_is_built(package, tmp_path):
+    """Debian's patches and ours, applied by dpkg-source, give the tree that
+    QEMU is built from."""
+    tree = tmp_path / 'tree'
+    subprocess.run(['dpkg-source', '--no-copy', '-x', package, tree],
+                   check=True, stdout=subprocess.DEVNULL)
+    git = ['git', '--git-dir', BUILD / 'qemu/.git', '--work-tree', tree]
+    env = {**os.environ, 'GIT_INDEX_FILE': str(tmp_path / 'index')}
+    subprocess.run([*git, 'read-tree', 'HEAD'], check=True, env=env)
+    subprocess.run([*git, 'update-index', '-q', '--refresh'], env=env,
+                   stdout=subprocess.DEVNULL)
+    differs = subprocess.run([*git, 'diff-files', '--name-status'], env=env,
+                             text=True, stdout=subprocess.PIPE)
+    assert differs.stdout == ''
+    others = subprocess.run([*git, 'ls-files', '--others', '--directory'],
+                            env=env, text=True, stdout=subprocess.PIPE)
+    assert set(others.stdout.split()) == {'.pc/', 'debian/'}
+
+
+def test_series_follows_debian_s_patches(package, tmp_path):
+    patches = sorted(path.name for path in (BUILD / 'series').glob('0*'))[1:]
+    listed = subprocess.run(
+        ['tar', '-xOf', next(package.parent.glob('*.debian.tar.xz')),
+         'debian/patches/series'], text=True, check=True,
+        stdout=subprocess.PIPE).stdout.split()
+    assert listed[-len(patches):] == [f'viommu/{name}' for name in patches]
+    assert len(listed) > len(patches)
+
+
+def test_version_is_between_debian_s(package):
+    """An update of Debian's replaces it, so that no fix is missed."""
+    ours = field(package, 'Version')
+    theirs = ours.removesuffix('+viommu1')
+    later = re.sub(r'\d+$', lambda number: str(int(number[0]) + 1), theirs)
+    for earlier, after in ((theirs, ours), (ours, later)):
+        assert subprocess.run(['dpkg', '--compare-versions', earlier, 'lt',
+                               after]).returncode == 0
+
+
+def test_base_that_is_no_package(tmp_path):
+    (tmp_path / 'source.json').write_text(
+        '{"version": "10.0.2", "origin": "copy of a tree", "id": "0"}')
+    done = debian_source(tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        'debian-source: the base is no Debian package')
+
+
+def test_package_that_is_gone(tmp_path):
+    (tmp_path / 'source.json').write_text(json.dumps(
+        {'version': '10.0.2', 'origin': 'Debian', 'dsc': '/none/q.dsc'}))
+    done = debian_source(tmp_path)
+    assert done.returncode == 1
+    assert done.stdout.startswith(
+        'debian-source: /none/q.dsc, which the base was made from, is gone')
