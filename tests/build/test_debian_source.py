@@ -49,7 +49,8 @@ def test_unpacked_it_is_what_is_built(package, tmp_path):
     differs = subprocess.run([*git, 'diff-files', '--name-status'], env=env,
                              text=True, stdout=subprocess.PIPE)
     assert differs.stdout == ''
-    others = subprocess.run([*git, 'ls-files', '--others', '--directory'],
+    others = subprocess.run([*git, 'ls-files', '--others', '--directory',
+                             '--no-empty-directory'],
                             env=env, text=True, stdout=subprocess.PIPE)
     assert set(others.stdout.split()) == {'.pc/', 'debian/'}
 
