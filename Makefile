@@ -15,6 +15,8 @@ all:		## build/qemu-system-x86_64, from the assembled series
 	$(ninja) qemu.target
 base:		## the pristine QEMU, for comparisons, in build/base
 	$(ninja) base.target
+full:		## a QEMU with what desktops use, in build/full (long)
+	$(ninja) full.target
 kernel:		## the lab's Linux kernel
 	$(ninja) kernel.target
 image:		## the lab's initramfs, with the QEMU of "all" in it
@@ -35,6 +37,8 @@ check-lab:	## a Linux host and guest with VFIO, on an emulated IOMMU
 	$(check) lab
 check-libvirt:	## domains of a private libvirtd, and what it probes
 	$(check) libvirt
+check-full:	## the QEMU of "full" under libvirt (long)
+	$(check) full
 check-build:	## configure, source and bad input
 	$(check) build
 check-sanitize:	## the qtests and unit tests with ASan and UBSan (long)
@@ -59,6 +63,7 @@ help:		## this list
 		expand -t 22
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
-.PHONY: all base kernel image demo docs check check-series check-unit \
-	check-qtest check-lab check-libvirt check-build check-sanitize \
-	coverage check-bisect series debian-source install clean help
+.PHONY: all base full kernel image demo docs check check-series check-unit \
+	check-qtest check-lab check-libvirt check-full check-build \
+	check-sanitize coverage check-bisect series debian-source install \
+	clean help

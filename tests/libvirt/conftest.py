@@ -44,16 +44,29 @@ def libvirt() -> Iterator[Libvirt]:
         yield daemon
 
 
-@pytest.fixture(scope='session')
-def emulator(libvirt: Libvirt, tree: BuildTree) -> Path:
-    """The QEMU under test, installed where libvirt's user can run it,
-    whoever may enter the build directory."""
+def install(libvirt: Libvirt, tree: BuildTree, build: Path) -> Path:
+    """Install the QEMU of folder @build where libvirt's user can run it,
+    whoever may enter the build directory. Returns the program."""
     prefix = libvirt.folder / 'prefix'
-    subprocess.run([TOP / 'scripts/install', '--build-dir', tree.top,
-                    prefix], check=True,
+    subprocess.run([TOP / 'scripts/install', '--build-dir', tree.top, '--in',
+                    build, prefix], check=True,
                    env={key: value for key, value in os.environ.items()
                         if key != 'DESTDIR'})
     return prefix / 'bin/qemu-system-x86_64'
+
+
+@pytest.fixture(scope='session')
+def emulator(libvirt: Libvirt, tree: BuildTree) -> Path:
+    """The QEMU under test."""
+    return install(libvirt, tree, tree.qemu.resolve().parent)
+
+
+@pytest.fixture(scope='session')
+def full_emulator(libvirt: Libvirt, tree: BuildTree) -> Path:
+    """The QEMU with all that a desktop's VMs use."""
+    if not (tree.top / 'full/qemu-system-x86_64').exists():
+        pytest.skip('it is not built: make check-full')
+    return install(libvirt, tree, tree.top / 'full')
 
 
 @pytest.fixture(scope='session')

@@ -24,13 +24,16 @@ TEMPLATE = '''
   <features><acpi/><apic/><ioapic driver='qemu'/></features>
   <devices>
     <emulator>{emulator}</emulator>
-    <controller type='usb' model='none'/>
     <memballoon model='none'/>
     <iommu model='intel'>{driver}</iommu>
+    {hardware}
   </devices>
   {extra}
 </domain>
 '''
+
+# No hardware but what every q35 has
+BARE = "<controller type='usb' model='none'/>"
 
 # What <qemu:property> calls the types of JSON
 TYPES = {bool: 'bool', int: 'unsigned', str: 'string'}
@@ -63,16 +66,17 @@ def override(properties: Mapping[str, object]) -> str:
 
 class Domain:
     """A domain whose <iommu> has @driver for attributes of <driver>, with
-    @devices of QEMU's and @properties that libvirt does not know."""
+    other @hardware in XML, and with @devices of QEMU's and @properties that
+    libvirt does not know."""
 
     def __init__(self, libvirt: Libvirt, emulator: Path,
-                 driver: Mapping[str, str] = {}, *,
+                 driver: Mapping[str, str] = {}, *, hardware: str = BARE,
                  devices: Sequence[Mapping[str, object]] = (),
                  properties: Mapping[str, object] = {}) -> None:
         self._libvirt = libvirt
         self.name = 'guest'
         self._xml = TEMPLATE.format(
-            name=self.name, emulator=emulator,
+            name=self.name, emulator=emulator, hardware=hardware,
             driver=tag('driver', driver) if driver else '',
             extra=(command_line(devices) if devices else '') +
             (override(properties) if properties else ''))
