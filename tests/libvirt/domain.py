@@ -82,9 +82,7 @@ class Domain:
             (override(properties) if properties else ''))
 
     def __enter__(self) -> 'Domain':
-        path = self._libvirt.folder / f'{self.name}.xml'
-        path.write_text(self._xml)
-        self._libvirt.virsh('define', '--validate', path)
+        self._libvirt.define(self._xml)
         try:
             self.virsh('start', '--paused')
         except VirshError:

@@ -99,6 +99,12 @@ class Libvirt:
         # the human monitor ends its lines as a terminal wants them
         return done.stdout.replace('\r\n', '\n').strip()
 
+    def define(self, xml: str) -> None:
+        """Define the domain that @xml describes."""
+        path = self.folder / 'domain.xml'
+        path.write_text(xml)
+        self.virsh('define', '--validate', path)
+
     def logs(self) -> str:
         """What the daemon and its QEMUs said."""
         return '\n'.join(

@@ -127,15 +127,37 @@ def registers_over_save(libvirt: Libvirt, domain: Domain) -> None:
 
 @pytest.mark.parametrize('driver', ({}, {'aw_bits': '39'}),
                          ids=('open', 'aw_bits_39'))
-def test_save_and_restore(libvirt: Libvirt, emulator: Path,
-                          driver: Dict[str, str]) -> None:
-    """Without an assigned device nothing is adopted, so nothing is lost."""
+def test_save_without_a_device(libvirt: Libvirt, emulator: Path,
+                               driver: Dict[str, str]) -> None:
+    """Nothing is adopted, so nothing is lost."""
     with Domain(libvirt, emulator, driver) as domain:
         registers_over_save(libvirt, domain)
 
 
-def test_save_and_restore_pinned(libvirt: Libvirt, emulator: Path) -> None:
+def test_save_of_what_was_pinned(libvirt: Libvirt, emulator: Path) -> None:
     """With a device whose host's values are given, neither."""
     with Domain(libvirt, emulator, {'caching_mode': 'on', 'aw_bits': '39'},
                 devices=[NARROW]) as domain:
+        registers_over_save(libvirt, domain)
+
+
+def test_save_of_what_was_adopted(libvirt: Libvirt, emulator: Path) -> None:
+    """It is refused with a reason that says how to pin it, and the domain
+    goes on as it was."""
+    with Domain(libvirt, emulator, devices=[NARROW]) as domain:
+        before = read_capabilities(domain)
+        with pytest.raises(VirshError) as error:
+            domain.virsh('save', libvirt.folder / 'refused')
+        assert ('intel-iommu adopted what its command line does not say: '
+                'address width is 39, from dev0, host IOMMU dmar1 (use '
+                "aw-bits=39, in libvirt aw_bits='39', or "
+                'migrate-host-caps=on)') in str(error.value)
+        assert domain.state() == 'paused'
+        assert read_capabilities(domain) == before
+
+
+def test_save_of_what_is_carried(libvirt: Libvirt, emulator: Path) -> None:
+    """<qemu:override> opts in to carry what was adopted."""
+    with Domain(libvirt, emulator, devices=[NARROW],
+                properties={'migrate-host-caps': True}) as domain:
         registers_over_save(libvirt, domain)
