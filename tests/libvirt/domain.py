@@ -11,10 +11,10 @@ keeps a processor busy, and gone when the block is left.
 
 import json
 from pathlib import Path
-from typing import Any, Mapping, Sequence, Tuple
+from typing import Any, Mapping, Protocol, Sequence
 from xml.sax.saxutils import quoteattr
 
-from privatelibvirt import Libvirt, VirshError
+from privatelibvirt import VirshError
 
 TEMPLATE = '''
 <domain type='qemu' xmlns:qemu='http://libvirt.org/schemas/domain/qemu/1.0'>
@@ -46,12 +46,17 @@ def tag(name: str, attributes: Mapping[str, object]) -> str:
                     ) + '/>'
 
 
-def command_line(devices: Sequence[Mapping[str, object]]) -> str:
-    """The <qemu:commandline> that adds @devices. In JSON, as libvirt's own:
-    others are created before those, so before the intel-iommu."""
+def command_line(objects: Sequence[Mapping[str, object]],
+                 devices: Sequence[Mapping[str, object]]) -> str:
+    """The <qemu:commandline> that adds @objects and @devices. In JSON, as
+    libvirt's own: others are created before those, so before the
+    intel-iommu."""
+    words = [word for option, items in (('-object', objects),
+                                        ('-device', devices))
+             for item in items for word in (option, json.dumps(item))]
     return '<qemu:commandline>' + ''.join(
-        tag('qemu:arg', {'value': word}) for device in devices
-        for word in ('-device', json.dumps(device))) + '</qemu:commandline>'
+        tag('qemu:arg', {'value': word}) for word in words
+    ) + '</qemu:commandline>'
 
 
 def override(properties: Mapping[str, object]) -> str:
@@ -64,13 +69,24 @@ def override(properties: Mapping[str, object]) -> str:
             '</qemu:frontend></qemu:device></qemu:override>')
 
 
+class Manager(Protocol):
+    """What a domain needs of a libvirt."""
+
+    def virsh(self, *arguments: object) -> str:
+        """What virsh prints for @arguments; VirshError when it fails."""
+
+    def define(self, xml: str) -> None:
+        """Define the domain that @xml describes."""
+
+
 class Domain:
     """A domain whose <iommu> has @driver for attributes of <driver>, with
-    other @hardware in XML, and with @devices of QEMU's and @properties that
-    libvirt does not know."""
+    other @hardware in XML, and with @objects and @devices of QEMU's and
+    @properties of the intel-iommu that libvirt does not know."""
 
-    def __init__(self, libvirt: Libvirt, emulator: Path,
+    def __init__(self, libvirt: Manager, emulator: Path,
                  driver: Mapping[str, str] = {}, *, hardware: str = BARE,
+                 objects: Sequence[Mapping[str, object]] = (),
                  devices: Sequence[Mapping[str, object]] = (),
                  properties: Mapping[str, object] = {}) -> None:
         self._libvirt = libvirt
@@ -78,7 +94,7 @@ class Domain:
         self._xml = TEMPLATE.format(
             name=self.name, emulator=emulator, hardware=hardware,
             driver=tag('driver', driver) if driver else '',
-            extra=(command_line(devices) if devices else '') +
+            extra=command_line(objects, devices) +
             (override(properties) if properties else ''))
 
     def __enter__(self) -> 'Domain':

@@ -1,0 +1,75 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+libvirt as the manager of a real host: a device that is assigned with
+<hostdev>, and through iommufd by the way that is left where <hostdev> has no
+word for it.
+"""
+
+from pathlib import Path
+from typing import Iterator
+
+import pytest
+
+from buildtree import BuildTree
+from device import e1000e
+from libvirthost import LibvirtInHost, libvirt_host
+from vtd import read_capabilities
+
+# pylint: disable=wrong-import-order
+from domain import BARE, Domain
+from privatelibvirt import VirshError, why_not
+
+QEMU = Path('/lab/qemu-system-x86_64')
+CARD = e1000e(slot=3)
+CAP_CM = 1 << 7
+WIDTH = 39
+
+HOSTDEV = '''
+    <hostdev mode='subsystem' type='pci' managed='no'>
+      <source><address domain='0' bus='0' slot='3' function='0'/></source>
+      <rom enabled='no'/>
+    </hostdev>
+'''
+
+
+@pytest.fixture(name='libvirt', scope='module')
+def fixture_libvirt(tree: BuildTree, tmp_path_factory:
+                    pytest.TempPathFactory) -> Iterator[LibvirtInHost]:
+    """The libvirt of a host of 39 bits."""
+    reason = why_not()
+    if reason:
+        pytest.skip(reason)
+    with libvirt_host(tree, tmp_path_factory.mktemp('image'), 'libvirt',
+                      {'aw-bits': WIDTH}, [CARD]) as (_, libvirt):
+        yield libvirt
+
+
+def test_hostdev_follows_the_host(libvirt: LibvirtInHost) -> None:
+    """With the legacy backend, and nothing given in <iommu>."""
+    with Domain(libvirt, QEMU, hardware=BARE + HOSTDEV) as domain:
+        shown = read_capabilities(domain)
+        assert shown.width == WIDTH
+        assert shown.cap & CAP_CM
+
+
+def test_hostdev_that_does_not_fit(libvirt: LibvirtInHost) -> None:
+    """virsh shows the whole message, which names the host's unit."""
+    with pytest.raises(VirshError) as error:
+        with Domain(libvirt, QEMU, {'aw_bits': '48'},
+                    hardware=BARE + HOSTDEV):
+            pass
+    assert ('host IOMMU dmar0 cannot back intel-iommu: address width is 48 '
+            f'in the guest, {WIDTH} on the host (use aw-bits={WIDTH}, in '
+            f"libvirt aw_bits='{WIDTH}', or leave it out to adopt the "
+            "host's)") in str(error.value)
+
+
+def test_iommufd_follows_the_host(libvirt: LibvirtInHost) -> None:
+    """Through <qemu:commandline>."""
+    with Domain(libvirt, QEMU, objects=[{'qom-type': 'iommufd',
+                                         'id': 'iommufd0'}],
+                devices=[{'driver': 'vfio-pci', 'host': CARD.address,
+                          'iommufd': 'iommufd0', 'rombar': 0}]) as domain:
+        shown = read_capabilities(domain)
+        assert shown.width == WIDTH
+        assert shown.cap & CAP_CM
