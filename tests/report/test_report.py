@@ -9,7 +9,8 @@ from typing import List
 
 import pytest
 
-from conftest import HOSTS, TOP, Hosts, make_sysfs, run
+from conftest import TOP, Hosts, run
+from hosts import HOSTS, make_sysfs
 
 CLIENT = '''
                                         dmar0              dmar1
