@@ -16,6 +16,7 @@ from hosts import HOSTS, make_sysfs
 TOP = Path(__file__).resolve().parents[2]
 PROGRAM = TOP / 'scripts/host-iommu-report'
 
+
 @dataclass
 class Outcome:
     """How the program ended."""
