@@ -16,7 +16,7 @@ import pytest
 
 HERE = Path(__file__).resolve().parent
 TOP = HERE.parents[1]
-sys.path[:0] = [str(HERE), str(TOP / 'tests/lab')]
+sys.path[:0] = [str(HERE), str(TOP / 'tests/lab'), str(TOP / 'tests/report')]
 
 # pylint: disable=wrong-import-position
 from buildtree import BuildTree  # noqa: E402
