@@ -24,8 +24,9 @@ def debian_source(build):
 def package():
     """The package of this checkout, a .dsc."""
     origin = json.loads((BUILD / 'source.json').read_text())
-    if 'asked' not in origin:
-        pytest.skip(f'the base is no Debian package: {origin["origin"]}')
+    if 'dsc' not in origin:
+        pytest.skip('the base is no Debian package, or an earlier configure '
+                    f'unpacked it: {origin["origin"]}')
     done = debian_source(BUILD)
     assert done.returncode == 0, done.stdout
     return Path(done.stdout.splitlines()[-1])
