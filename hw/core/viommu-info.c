@@ -176,6 +176,7 @@ HostIommuUnitList *qmp_query_host_iommu(const char *sysfs, Error **errp)
                                                     flags);
 
         QAPI_LIST_APPEND(tail, viommu_info_query_unit(host, viommu));
+        host_iommu_device_free(host);
     }
     object_unref(owner);
     return list;
