@@ -12,6 +12,7 @@
 #include "qapi/error.h"
 #include "qemu/queue.h"
 #include "hw/iommu.h"
+#include "system/host_iommu_vtd.h"
 #include "intel_iommu_caching_mode.h"
 #include "intel_iommu_host.h"
 #include "intel_iommu_host_caps.h"
@@ -48,6 +49,12 @@ bool vtd_check_host(IntelIOMMUState *s, HostIOMMUDevice *hiod, Error **errp)
 {
     bool open = !s->host->frozen;
 
+    if (s->ecap & R_VTD_ECAP_NEST_MASK) {
+        error_setg(errp, "intel-iommu does not support assigned devices with "
+                   "x-nested=on: its nested translation is emulated only (use "
+                   "x-nested=off and x-flts=off)");
+        return false;
+    }
     if (!vtd_check_caching_mode(s, open, errp) ||
         !vtd_check_host_caps(s, hiod, open, errp)) {
         return false;
