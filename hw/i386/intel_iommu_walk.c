@@ -94,6 +94,7 @@ static void vtd_set_page(IntelIOMMUState *s, VTDPage *page, uint64_t entry,
     page->addr = entry & VTD_PT_BASE_ADDR_MASK(s->aw_bits) &
                  vtd_pt_level_page_mask(level);
     page->level = level;
+    page->leaf_level = level;
     page->perm = IOMMU_ACCESS_FLAG(read, write);
 }
 
@@ -233,7 +234,6 @@ static int vtd_walk_first_stage(IntelIOMMUState *s, const VTDTables *t,
         level--;
     }
     vtd_set_page(s, page, entry, level, true, write && entry & VTD_FL_D);
-    page->fs_level = level;
     return 0;
 }
 
@@ -304,7 +304,6 @@ int vtd_walk(IntelIOMMUState *s, const VTDTables *tables, uint64_t addr,
 {
     int ret;
 
-    page->fs_level = 0;
     switch (tables->pgtt) {
     case VTD_SM_PASID_ENTRY_FLT:
         ret = vtd_walk_first_stage(s, tables, addr, is_write, page);

@@ -19,16 +19,17 @@
  * struct VTDPage - what an address was translated to
  *
  * @addr: where the page begins, in bytes
- * @level: size of the page: 1 is 4 KiB, 2 is 2 MiB, 3 is 1 GiB; with nested
- *     tables the smaller one's
- * @fs_level: size of the first-stage page that it is of, as @level; 0: none
+ * @level: size of the page: 1 is 4 KiB, 2 is 2 MiB, 3 is 1 GiB
+ * @leaf_level: size of the page in the tables that have the request's
+ *     addresses, as @level and not smaller; any of its addresses stands for it
+ *     when the guest invalidates
  * @perm: what may be done with it without another walk. IOMMU_WO is left out
  *     where a write has to set Dirty first.
  */
 typedef struct VTDPage {
     hwaddr addr;
     uint8_t level;
-    uint8_t fs_level;
+    uint8_t leaf_level;
     IOMMUAccessFlags perm;
 } VTDPage;
 
