@@ -45,6 +45,9 @@ check-sanitize:	## the qtests and unit tests with ASan and UBSan (long)
 	$(check) sanitize
 coverage:	## what our tests run of our C files, line by line
 	$(check) coverage
+bench:		## what a translation costs, beside the pristine QEMU
+	$(ninja) qemu.target base.target
+	@/usr/bin/python3 scripts/bench "$(BUILD_DIR)"
 check-bisect:	## each prefix of the series builds (long)
 	$(check) bisect
 series:		## mail-ready patches in build/series
@@ -65,5 +68,5 @@ help:		## this list
 
 .PHONY: all base full kernel image demo docs check check-series check-unit \
 	check-qtest check-lab check-libvirt check-full check-build \
-	check-sanitize coverage check-bisect series debian-source install \
+	check-sanitize coverage bench check-bisect series debian-source install \
 	clean help
