@@ -4,7 +4,7 @@
  * Brings a HostIOMMUDevice whose capabilities are this device's properties,
  * and behaves towards the vIOMMU as VFIO does: asks for its flags, attaches,
  * listens for what the guest maps, introduces itself, and takes it all back
- * when it goes. Has a DMA engine that answers at once. Used by tests/qtest.
+ * when it goes. Used by tests/qtest.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,11 +16,11 @@
 #include "exec/memory.h"
 #include "hw/iommu.h"
 #include "hw/misc/host-iommu-testdev.h"
-#include "hw/pci/pci_device.h"
 #include "hw/qdev-properties.h"
 #include "system/host_iommu_device.h"
 
-OBJECT_DECLARE_SIMPLE_TYPE(HostIOMMUTestdev, HOST_IOMMU_TESTDEV)
+OBJECT_DECLARE_TYPE(HostIOMMUTestdev, HostIOMMUTestdevClass,
+                    HOST_IOMMU_TESTDEV)
 
 #define TYPE_HOST_IOMMU_DEVICE_TEST TYPE_HOST_IOMMU_DEVICE "-test"
 
@@ -32,9 +32,16 @@ typedef struct TestdevNotifier {
     QLIST_ENTRY(TestdevNotifier) next;
 } TestdevNotifier;
 
+struct HostIOMMUTestdevClass {
+    PCIDeviceClass parent_class;
+
+    void (*parent_realize)(PCIDevice *pdev, Error **errp);
+};
+
 struct HostIOMMUTestdev {
-    PCIDevice pdev;
-    MemoryRegion bar;
+    DMATestdev dma;
+
+    MemoryRegion registers;
     HostIOMMUDevice *hiod;
     MemoryListener listener;
     QLIST_HEAD(, TestdevNotifier) notifiers;
@@ -53,10 +60,8 @@ struct HostIOMMUTestdev {
     bool mdev;
     bool fail_late;
 
-    /* registers */
+    /* registers, beside those of the DMA engine */
     uint64_t viommu_flags;
-    uint64_t src, dst;
-    uint32_t len, result;
     uint64_t maps, unmaps;
 };
 
@@ -96,7 +101,7 @@ static bool host_iommu_test_realize(HostIOMMUDevice *hiod, void *bringer,
     HostIOMMUDeviceCaps *caps = &hiod->caps;
     Range *range;
 
-    hiod->name = g_strdup(td->pdev.qdev.id ?: TYPE_HOST_IOMMU_TESTDEV);
+    hiod->name = g_strdup(td->dma.pdev.qdev.id ?: TYPE_HOST_IOMMU_TESTDEV);
     hiod->unit = g_strdup(td->unit);
     caps->type = host_iommu_test_parse("iommu-type", td->iommu_type ?: "none",
                                        type_names, HOST_IOMMU_TYPE__MAX,
@@ -140,69 +145,27 @@ static void host_iommu_test_class_init(ObjectClass *oc, void *data)
     HOST_IOMMU_DEVICE_CLASS(oc)->realize = host_iommu_test_realize;
 }
 
-/* The DMA engine */
-
-static uint32_t host_iommu_testdev_copy(HostIOMMUTestdev *td)
-{
-    g_autofree uint8_t *buf = NULL;
-
-    if (td->len > HOST_IOMMU_TESTDEV_MAX_LEN) {
-        return HOST_IOMMU_TESTDEV_TOO_LONG;
-    }
-    buf = g_malloc(td->len);
-    if (pci_dma_read(&td->pdev, td->src, buf, td->len) != MEMTX_OK) {
-        return HOST_IOMMU_TESTDEV_READ_FAILED;
-    }
-    if (pci_dma_write(&td->pdev, td->dst, buf, td->len) != MEMTX_OK) {
-        return HOST_IOMMU_TESTDEV_WRITE_FAILED;
-    }
-    return HOST_IOMMU_TESTDEV_DONE;
-}
+/* Registers */
 
 static uint64_t host_iommu_testdev_read(void *opaque, hwaddr addr,
                                         unsigned int size)
 {
     HostIOMMUTestdev *td = opaque;
 
-    switch (addr) {
-    case HOST_IOMMU_TESTDEV_SRC:
-        return td->src;
-    case HOST_IOMMU_TESTDEV_DST:
-        return td->dst;
-    case HOST_IOMMU_TESTDEV_LEN:
-        return td->len;
-    case HOST_IOMMU_TESTDEV_RESULT:
-        return td->result;
+    switch (addr + DMA_TESTDEV_SUBCLASS) {
     case HOST_IOMMU_TESTDEV_FLAGS:
         return td->viommu_flags;
     case HOST_IOMMU_TESTDEV_MAPS:
         return td->maps;
-    case HOST_IOMMU_TESTDEV_UNMAPS:
-        return td->unmaps;
     default:
-        return 0;
+        return td->unmaps;
     }
 }
 
 static void host_iommu_testdev_write(void *opaque, hwaddr addr, uint64_t val,
                                      unsigned int size)
 {
-    HostIOMMUTestdev *td = opaque;
-
-    switch (addr) {
-    case HOST_IOMMU_TESTDEV_SRC:
-        td->src = val;
-        break;
-    case HOST_IOMMU_TESTDEV_DST:
-        td->dst = val;
-        break;
-    case HOST_IOMMU_TESTDEV_LEN:
-        td->len = val;
-        break;
-    case HOST_IOMMU_TESTDEV_START:
-        td->result = host_iommu_testdev_copy(td);
-        break;
-    }
+    /* all of them are read-only */
 }
 
 static const MemoryRegionOps host_iommu_testdev_ops = {
@@ -279,7 +242,7 @@ static bool host_iommu_testdev_listen(HostIOMMUTestdev *td, Error **errp)
         .region_del = host_iommu_testdev_region_del,
     };
     memory_listener_register(&td->listener,
-                             pci_device_iommu_address_space(&td->pdev));
+                             pci_device_iommu_address_space(&td->dma.pdev));
     if (td->listener_error) {
         memory_listener_unregister(&td->listener);
         error_propagate(errp, g_steal_pointer(&td->listener_error));
@@ -293,7 +256,7 @@ static bool host_iommu_testdev_listen(HostIOMMUTestdev *td, Error **errp)
 static void host_iommu_testdev_detach(HostIOMMUTestdev *td)
 {
     if (td->hiod) {
-        pci_device_unset_iommu_device(&td->pdev);
+        pci_device_unset_iommu_device(&td->dma.pdev);
     }
     memory_listener_unregister(&td->listener);
     error_free(g_steal_pointer(&td->listener_error));
@@ -307,7 +270,7 @@ static void host_iommu_testdev_finalize(Object *obj)
 
 static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
 {
-    td->viommu_flags = pci_device_get_viommu_flags(&td->pdev);
+    td->viommu_flags = pci_device_get_viommu_flags(&td->dma.pdev);
     if (td->mdev && td->viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT) {
         error_setg(errp, "mdev=on: the vIOMMU wants a nesting parent");
         return false;
@@ -323,7 +286,7 @@ static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
     if (!td->hiod) {
         goto stop_listening;
     }
-    if (!pci_device_set_iommu_device(&td->pdev, td->hiod, errp)) {
+    if (!pci_device_set_iommu_device(&td->dma.pdev, td->hiod, errp)) {
         goto free_hiod;
     }
     return true;
@@ -338,6 +301,7 @@ stop_listening:
 static void host_iommu_testdev_realize(PCIDevice *pdev, Error **errp)
 {
     HostIOMMUTestdev *td = HOST_IOMMU_TESTDEV(pdev);
+    HostIOMMUTestdevClass *tc = HOST_IOMMU_TESTDEV_GET_CLASS(td);
 
     if (!host_iommu_testdev_attach(td, errp)) {
         return;
@@ -347,14 +311,21 @@ static void host_iommu_testdev_realize(PCIDevice *pdev, Error **errp)
         error_setg(errp, "x-fail-late=on: failed as asked");
         return;
     }
-    memory_region_init_io(&td->bar, OBJECT(td), &host_iommu_testdev_ops, td,
-                          TYPE_HOST_IOMMU_TESTDEV, 4 * KiB);
-    pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, &td->bar);
+    tc->parent_realize(pdev, errp);
+    memory_region_init_io(&td->registers, OBJECT(td), &host_iommu_testdev_ops,
+                          td, TYPE_HOST_IOMMU_TESTDEV,
+                          HOST_IOMMU_TESTDEV_END - DMA_TESTDEV_SUBCLASS);
+    memory_region_add_subregion(&td->dma.bar, DMA_TESTDEV_SUBCLASS,
+                                &td->registers);
 }
 
 static void host_iommu_testdev_exit(PCIDevice *pdev)
 {
-    host_iommu_testdev_detach(HOST_IOMMU_TESTDEV(pdev));
+    HostIOMMUTestdev *td = HOST_IOMMU_TESTDEV(pdev);
+
+    /* it holds a reference to the device */
+    memory_region_del_subregion(&td->dma.bar, &td->registers);
+    host_iommu_testdev_detach(td);
 }
 
 static const Property host_iommu_testdev_properties[] = {
@@ -377,14 +348,13 @@ static void host_iommu_testdev_class_init(ObjectClass *oc, void *data)
 {
     DeviceClass *dc = DEVICE_CLASS(oc);
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(oc);
+    HostIOMMUTestdevClass *tc = HOST_IOMMU_TESTDEV_CLASS(oc);
 
+    tc->parent_realize = pc->realize;
     pc->realize = host_iommu_testdev_realize;
     pc->exit = host_iommu_testdev_exit;
-    pc->vendor_id = PCI_VENDOR_ID_QEMU;
     pc->device_id = HOST_IOMMU_TESTDEV_DEVICE_ID;
-    pc->class_id = PCI_CLASS_OTHERS;
     dc->desc = "Stands for an assigned device, to test vIOMMUs";
-    set_bit(DEVICE_CATEGORY_MISC, dc->categories);
     device_class_set_props(dc, host_iommu_testdev_properties);
 }
 
@@ -395,15 +365,11 @@ static const TypeInfo types[] = {
         .class_init = host_iommu_test_class_init,
     }, {
         .name = TYPE_HOST_IOMMU_TESTDEV,
-        .parent = TYPE_PCI_DEVICE,
+        .parent = TYPE_DMA_TESTDEV,
         .instance_size = sizeof(HostIOMMUTestdev),
         .instance_finalize = host_iommu_testdev_finalize,
+        .class_size = sizeof(HostIOMMUTestdevClass),
         .class_init = host_iommu_testdev_class_init,
-        .interfaces = (InterfaceInfo[]) {
-            { INTERFACE_CONVENTIONAL_PCI_DEVICE },
-            { INTERFACE_PCIE_DEVICE },
-            { }
-        },
     }
 };
 

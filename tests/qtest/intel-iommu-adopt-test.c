@@ -583,11 +583,11 @@ static void close_testdev(Testdev *td)
 
 static uint64_t copy(Testdev *td, uint64_t src, uint64_t dst, uint64_t len)
 {
-    qpci_io_writeq(td->pdev, td->bar, HOST_IOMMU_TESTDEV_SRC, src);
-    qpci_io_writeq(td->pdev, td->bar, HOST_IOMMU_TESTDEV_DST, dst);
-    qpci_io_writeq(td->pdev, td->bar, HOST_IOMMU_TESTDEV_LEN, len);
-    qpci_io_writeq(td->pdev, td->bar, HOST_IOMMU_TESTDEV_START, 1);
-    return qpci_io_readq(td->pdev, td->bar, HOST_IOMMU_TESTDEV_RESULT);
+    qpci_io_writeq(td->pdev, td->bar, DMA_TESTDEV_SRC, src);
+    qpci_io_writeq(td->pdev, td->bar, DMA_TESTDEV_DST, dst);
+    qpci_io_writeq(td->pdev, td->bar, DMA_TESTDEV_LEN, len);
+    qpci_io_writeq(td->pdev, td->bar, DMA_TESTDEV_START, 1);
+    return qpci_io_readq(td->pdev, td->bar, DMA_TESTDEV_RESULT);
 }
 
 static void assert_reads(Testdev *td, uint64_t reg, uint64_t value)
@@ -625,37 +625,37 @@ static void test_dma(void)
     QTestState *qts = qtest_init(Q35 "-m 64M " OPEN
                                  " -device host-iommu-testdev,addr=5,"
                                  "aw-bits=39");
-    g_autofree uint8_t *want = g_malloc(HOST_IOMMU_TESTDEV_MAX_LEN);
-    g_autofree uint8_t *got = g_malloc(HOST_IOMMU_TESTDEV_MAX_LEN);
+    g_autofree uint8_t *want = g_malloc(DMA_TESTDEV_MAX_LEN);
+    g_autofree uint8_t *got = g_malloc(DMA_TESTDEV_MAX_LEN);
     const uint64_t src = 16 * MiB, dst = 32 * MiB, nowhere = 1ULL << 38;
     Testdev td = open_testdev(qts, 5);
     int i;
 
-    for (i = 0; i < HOST_IOMMU_TESTDEV_MAX_LEN; i++) {
+    for (i = 0; i < DMA_TESTDEV_MAX_LEN; i++) {
         want[i] = i ^ i >> 8;
     }
-    qtest_memwrite(qts, src, want, HOST_IOMMU_TESTDEV_MAX_LEN);
+    qtest_memwrite(qts, src, want, DMA_TESTDEV_MAX_LEN);
 
-    assert_reads(&td, HOST_IOMMU_TESTDEV_RESULT, HOST_IOMMU_TESTDEV_IDLE);
+    assert_reads(&td, DMA_TESTDEV_RESULT, DMA_TESTDEV_IDLE);
     g_assert_cmpuint(copy(&td, src, nowhere, 8),
-                     ==, HOST_IOMMU_TESTDEV_WRITE_FAILED);
+                     ==, DMA_TESTDEV_WRITE_FAILED);
     g_assert_cmpuint(copy(&td, nowhere, dst, 8),
-                     ==, HOST_IOMMU_TESTDEV_READ_FAILED);
-    g_assert_cmpuint(copy(&td, src, dst, HOST_IOMMU_TESTDEV_MAX_LEN + 1),
-                     ==, HOST_IOMMU_TESTDEV_TOO_LONG);
+                     ==, DMA_TESTDEV_READ_FAILED);
+    g_assert_cmpuint(copy(&td, src, dst, DMA_TESTDEV_MAX_LEN + 1),
+                     ==, DMA_TESTDEV_TOO_LONG);
     g_assert_cmphex(qtest_readq(qts, dst), ==, 0);
 
-    g_assert_cmpuint(copy(&td, src, dst, HOST_IOMMU_TESTDEV_MAX_LEN),
-                     ==, HOST_IOMMU_TESTDEV_DONE);
-    qtest_memread(qts, dst, got, HOST_IOMMU_TESTDEV_MAX_LEN);
-    g_assert_cmpmem(got, HOST_IOMMU_TESTDEV_MAX_LEN,
-                    want, HOST_IOMMU_TESTDEV_MAX_LEN);
+    g_assert_cmpuint(copy(&td, src, dst, DMA_TESTDEV_MAX_LEN),
+                     ==, DMA_TESTDEV_DONE);
+    qtest_memread(qts, dst, got, DMA_TESTDEV_MAX_LEN);
+    g_assert_cmpmem(got, DMA_TESTDEV_MAX_LEN,
+                    want, DMA_TESTDEV_MAX_LEN);
 
     /* they read as written, the rest as zero */
-    assert_reads(&td, HOST_IOMMU_TESTDEV_SRC, src);
-    assert_reads(&td, HOST_IOMMU_TESTDEV_DST, dst);
-    assert_reads(&td, HOST_IOMMU_TESTDEV_LEN, HOST_IOMMU_TESTDEV_MAX_LEN);
-    assert_reads(&td, HOST_IOMMU_TESTDEV_START, 0);
+    assert_reads(&td, DMA_TESTDEV_SRC, src);
+    assert_reads(&td, DMA_TESTDEV_DST, dst);
+    assert_reads(&td, DMA_TESTDEV_LEN, DMA_TESTDEV_MAX_LEN);
+    assert_reads(&td, DMA_TESTDEV_START, 0);
     close_testdev(&td);
     qtest_quit(qts);
 }
@@ -734,19 +734,19 @@ static void assert_translates_up_to(const char *options, int host,
     enable_dmar(qts, 5, width);
     qtest_writeq(qts, FRAME, 0x0123456789abcdef);
     g_assert_cmpuint(copy(&td, last_page, last_page + 2048, 8),
-                     ==, HOST_IOMMU_TESTDEV_DONE);
+                     ==, DMA_TESTDEV_DONE);
     g_assert_cmphex(qtest_readq(qts, FRAME + 2048), ==, 0x0123456789abcdef);
     g_assert_cmpuint(take_fault(qts), ==, 0);
 
     g_assert_cmpuint(copy(&td, BIT_ULL(width), 1024, 8),
-                     ==, HOST_IOMMU_TESTDEV_READ_FAILED);
+                     ==, DMA_TESTDEV_READ_FAILED);
     g_assert_cmpuint(take_fault(qts), ==, VTD_FR_ADDR_BEYOND_MGAW);
     g_assert_cmpuint(copy(&td, 0, BIT_ULL(width), 8),
-                     ==, HOST_IOMMU_TESTDEV_WRITE_FAILED);
+                     ==, DMA_TESTDEV_WRITE_FAILED);
     g_assert_cmpuint(take_fault(qts), ==, VTD_FR_ADDR_BEYOND_MGAW);
 
     g_assert_cmpuint(copy(&td, beyond_page, 1024, 8),
-                     ==, HOST_IOMMU_TESTDEV_READ_FAILED);
+                     ==, DMA_TESTDEV_READ_FAILED);
     g_assert_cmpuint(take_fault(qts), ==, VTD_FR_PAGING_ENTRY_RSVD);
     g_assert_cmphex(qtest_readq(qts, FRAME + 1024), ==, 0);
     close_testdev(&td);

@@ -695,11 +695,11 @@ static void assert_copies(QTestState *qts, QPCIDevice *pdev, QPCIBar bar,
     uint64_t frcd = Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_FRCD_REG_0_0 + 12;
     uint32_t recorded;
 
-    qpci_io_writeq(pdev, bar, HOST_IOMMU_TESTDEV_SRC, src);
-    qpci_io_writeq(pdev, bar, HOST_IOMMU_TESTDEV_DST, 2048);
-    qpci_io_writeq(pdev, bar, HOST_IOMMU_TESTDEV_LEN, 8);
-    qpci_io_writeq(pdev, bar, HOST_IOMMU_TESTDEV_START, 1);
-    g_assert_cmpuint(qpci_io_readq(pdev, bar, HOST_IOMMU_TESTDEV_RESULT),
+    qpci_io_writeq(pdev, bar, DMA_TESTDEV_SRC, src);
+    qpci_io_writeq(pdev, bar, DMA_TESTDEV_DST, 2048);
+    qpci_io_writeq(pdev, bar, DMA_TESTDEV_LEN, 8);
+    qpci_io_writeq(pdev, bar, DMA_TESTDEV_START, 1);
+    g_assert_cmpuint(qpci_io_readq(pdev, bar, DMA_TESTDEV_RESULT),
                      ==, result);
     recorded = qtest_readl(qts, frcd);
     g_assert_cmphex(recorded & BIT(31) ? recorded & 0xff : 0, ==, fault);
@@ -724,12 +724,12 @@ static void test_translation(void)
     qpci_device_enable(pdev);
     bar = qpci_iomap(pdev, 0, NULL);
     g_assert_cmpuint(qpci_io_readq(pdev, bar, HOST_IOMMU_TESTDEV_MAPS), >, 0);
-    assert_copies(to.qts, pdev, bar, 0, HOST_IOMMU_TESTDEV_DONE, 0);
+    assert_copies(to.qts, pdev, bar, 0, DMA_TESTDEV_DONE, 0);
     g_assert_cmphex(qtest_readq(to.qts, FRAME + 2048), ==, 0x0123456789abcdef);
-    assert_copies(to.qts, pdev, bar, 4 * KiB, HOST_IOMMU_TESTDEV_READ_FAILED,
+    assert_copies(to.qts, pdev, bar, 4 * KiB, DMA_TESTDEV_READ_FAILED,
                   VTD_FR_PAGING_ENTRY_RSVD);
     assert_copies(to.qts, pdev, bar, BIT_ULL(42),
-                  HOST_IOMMU_TESTDEV_READ_FAILED, VTD_FR_ADDR_BEYOND_MGAW);
+                  DMA_TESTDEV_READ_FAILED, VTD_FR_ADDR_BEYOND_MGAW);
     g_free(pdev);
     qpci_free_pc(bus);
     quit(&from);

@@ -9,27 +9,18 @@
 #ifndef HW_MISC_HOST_IOMMU_TESTDEV_H
 #define HW_MISC_HOST_IOMMU_TESTDEV_H
 
+#include "hw/misc/dma-testdev.h"
+
+/* A DMATestdev */
 #define TYPE_HOST_IOMMU_TESTDEV "host-iommu-testdev"
 
 /* With vendor PCI_VENDOR_ID_QEMU, next to edu's 0x11e8 */
 #define HOST_IOMMU_TESTDEV_DEVICE_ID    0x11e9
 
-/* BAR 0, 64-bit registers */
-#define HOST_IOMMU_TESTDEV_SRC          0x00 /* bus address to copy from */
-#define HOST_IOMMU_TESTDEV_DST          0x08 /* bus address to copy to */
-#define HOST_IOMMU_TESTDEV_LEN          0x10 /* bytes */
-#define HOST_IOMMU_TESTDEV_START        0x18 /* a write copies, at once */
-#define HOST_IOMMU_TESTDEV_RESULT       0x20 /* of the last copy, see below */
+/* BAR 0, 64-bit registers, beside those of the DMA engine */
 #define HOST_IOMMU_TESTDEV_FLAGS        0x28 /* VIOMMU_FLAG_* at the attach */
 #define HOST_IOMMU_TESTDEV_MAPS         0x30 /* mappings that were announced */
 #define HOST_IOMMU_TESTDEV_UNMAPS       0x38 /* and those taken back */
-
-#define HOST_IOMMU_TESTDEV_MAX_LEN      0x10000
-
-#define HOST_IOMMU_TESTDEV_IDLE         0
-#define HOST_IOMMU_TESTDEV_DONE         1
-#define HOST_IOMMU_TESTDEV_READ_FAILED  2
-#define HOST_IOMMU_TESTDEV_WRITE_FAILED 3
-#define HOST_IOMMU_TESTDEV_TOO_LONG     4
+#define HOST_IOMMU_TESTDEV_END          0x40
 
 #endif /* HW_MISC_HOST_IOMMU_TESTDEV_H */
