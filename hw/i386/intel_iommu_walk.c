@@ -96,6 +96,7 @@ static void vtd_set_page(IntelIOMMUState *s, VTDPage *page, uint64_t entry,
     page->level = level;
     page->leaf_level = level;
     page->perm = IOMMU_ACCESS_FLAG(read, write);
+    page->clean = false;
 }
 
 /* Returns: where @addr, an address that was translated to @page, is in it */
@@ -233,7 +234,8 @@ static int vtd_walk_first_stage(IntelIOMMUState *s, const VTDTables *t,
         table = entry & VTD_PT_BASE_ADDR_MASK(s->aw_bits);
         level--;
     }
-    vtd_set_page(s, page, entry, level, true, write && entry & VTD_FL_D);
+    vtd_set_page(s, page, entry, level, true, write);
+    page->clean = !(entry & VTD_FL_D);
     return 0;
 }
 

@@ -23,14 +23,15 @@
  * @leaf_level: size of the page in the tables that have the request's
  *     addresses, as @level and not smaller; any of its addresses stands for it
  *     when the guest invalidates
- * @perm: what may be done with it without another walk. IOMMU_WO is left out
- *     where a write has to set Dirty first.
+ * @perm: what may be done with it
+ * @clean: a write takes another walk, which sets Dirty
  */
 typedef struct VTDPage {
     hwaddr addr;
     uint8_t level;
     uint8_t leaf_level;
     IOMMUAccessFlags perm;
+    bool clean;
 } VTDPage;
 
 /* Returns: log2 of what an entry of a table at @level, 1 and up, spans */
