@@ -1,0 +1,281 @@
+/*
+ * A guest that programs an intel-iommu for two dma-testdev
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include <sys/mman.h>
+#include "qemu/bswap.h"
+#include "hw/misc/dma-testdev.h"
+#include "libqos/pci-pc.h"
+#include "vtd-guest.h"
+
+/* Registers (VT-d 11.4) */
+#define REGISTERS           0xfed90000ULL
+#define ECAP                0x10
+#define GCMD                0x18
+#define GSTS                0x1c
+#define RTADDR              0x20
+#define FSTS                0x34
+#define IQH                 0x80
+#define IQT                 0x88
+#define IQA                 0x90
+#define FRCD                0x220
+
+#define GCMD_TE             BIT(31)
+#define GCMD_SRTP           BIT(30)
+#define GCMD_QIE            BIT(26)
+#define IQA_DW              BIT(11)
+#define FSTS_IQE            BIT(4)
+
+#define ECAP_SMTS           BIT_ULL(43)
+
+static const unsigned int slots[] = { 5, 0x12 };
+
+/* The VM */
+
+static int create_ram(char **path)
+{
+    g_autoptr(GError) err = NULL;
+    int fd = g_file_open_tmp("vtd-guest-XXXXXX", path, &err);
+
+    g_assert_no_error(err);
+    g_assert_cmpint(ftruncate(fd, VTD_RAM_SIZE), ==, 0);
+    return fd;
+}
+
+static void open_device(VtdGuest *guest, VtdDevice *dev, unsigned int slot)
+{
+    dev->guest = guest;
+    dev->sid = QPCI_DEVFN(slot, 0);
+    dev->pci = qpci_device_find(guest->bus, dev->sid);
+    g_assert_nonnull(dev->pci);
+    qpci_device_enable(dev->pci);
+    dev->bar = qpci_iomap(dev->pci, 0, NULL);
+}
+
+VtdGuest *vtd_start(const char *options)
+{
+    VtdGuest *guest = g_new0(VtdGuest, 1);
+    g_autofree char *path = NULL;
+    int i, fd = create_ram(&path);
+
+    guest->ram = mmap(NULL, VTD_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
+                      fd, 0);
+    g_assert_true(guest->ram != MAP_FAILED);
+    close(fd);
+    guest->qts = qtest_initf(
+        "-nodefaults -M q35,memory-backend=ram -m 2G"
+        " -object memory-backend-file,id=ram,size=2G,share=on,mem-path=%s"
+        " -device intel-iommu%s"
+        " -device dma-testdev,addr=%x -device dma-testdev,addr=%x",
+        path, options, slots[0], slots[1]);
+    unlink(path);
+
+    guest->next_page = VTD_STRUCTURES;
+    guest->bus = qpci_new_pc(guest->qts, NULL);
+    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
+        open_device(guest, &guest->dev[i], slots[i]);
+    }
+    return guest;
+}
+
+void vtd_quit(VtdGuest *guest)
+{
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
+        g_free(guest->dev[i].pci);
+    }
+    qpci_free_pc(guest->bus);
+    qtest_quit(guest->qts);
+    munmap(guest->ram, VTD_RAM_SIZE);
+    g_free(guest);
+}
+
+/* RAM */
+
+uint64_t vtd_page(VtdGuest *guest)
+{
+    uint64_t page = guest->next_page;
+
+    g_assert_cmphex(page, <, VTD_WINDOW);
+    guest->next_page += VTD_PAGE;
+    memset(guest->ram + page, 0, VTD_PAGE);
+    return page;
+}
+
+uint64_t vtd_load(VtdGuest *guest, uint64_t addr)
+{
+    g_assert_cmphex(addr, <=, VTD_RAM_SIZE - 8);
+    return ldq_le_p(guest->ram + addr);
+}
+
+void vtd_store(VtdGuest *guest, uint64_t addr, uint64_t value)
+{
+    g_assert_cmphex(addr, <=, VTD_RAM_SIZE - 8);
+    stq_le_p(guest->ram + addr, value);
+}
+
+void vtd_change(VtdGuest *guest, uint64_t addr, uint64_t clear, uint64_t set)
+{
+    vtd_store(guest, addr, (vtd_load(guest, addr) & ~clear) | set);
+}
+
+/* Registers */
+
+uint64_t vtd_readq(VtdGuest *guest, unsigned int reg)
+{
+    return qtest_readq(guest->qts, REGISTERS + reg);
+}
+
+void vtd_writeq(VtdGuest *guest, unsigned int reg, uint64_t value)
+{
+    qtest_writeq(guest->qts, REGISTERS + reg, value);
+}
+
+static void command(VtdGuest *guest, uint32_t bit)
+{
+    uint32_t status = qtest_readl(guest->qts, REGISTERS + GSTS);
+
+    /* the bits that are states, which a command must repeat */
+    status &= GCMD_TE | GCMD_QIE;
+    qtest_writel(guest->qts, REGISTERS + GCMD, status | bit);
+    g_assert_cmphex(qtest_readl(guest->qts, REGISTERS + GSTS) & bit, ==, bit);
+}
+
+void vtd_set_root(VtdGuest *guest, uint64_t rtaddr)
+{
+    vtd_writeq(guest, RTADDR, rtaddr);
+    command(guest, GCMD_SRTP);
+}
+
+/* A queue of one page, with descriptors of 256 bits where there are any */
+static void enable_queue(VtdGuest *guest)
+{
+    bool wide = vtd_readq(guest, ECAP) & ECAP_SMTS;
+
+    guest->queue = vtd_page(guest);
+    guest->descriptor_size = wide ? 32 : 16;
+    vtd_writeq(guest, IQT, 0);
+    vtd_writeq(guest, IQA, guest->queue | (wide ? IQA_DW : 0));
+    command(guest, GCMD_QIE);
+}
+
+void vtd_enable(VtdGuest *guest)
+{
+    enable_queue(guest);
+    command(guest, GCMD_TE);
+}
+
+VtdFault vtd_take_fault(VtdGuest *guest)
+{
+    uint64_t high = vtd_readq(guest, FRCD + 8);
+    VtdFault fault = { .recorded = high >> 63 };
+
+    if (fault.recorded) {
+        fault.is_read = extract64(high, 62, 1);
+        fault.reason = extract64(high, 32, 8);
+        fault.sid = extract64(high, 0, 16);
+        fault.has_pasid = extract64(high, 31, 1);
+        fault.pasid = extract64(high, 40, 20);
+        fault.page = vtd_readq(guest, FRCD);
+        vtd_writeq(guest, FRCD + 8, BIT_ULL(63));
+    }
+    return fault;
+}
+
+/* DMA */
+
+unsigned int vtd_copy(VtdDevice *dev, uint64_t src, uint64_t dst, size_t len)
+{
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_SRC, src);
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_DST, dst);
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_LEN, len);
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_START, 1);
+    return qpci_io_readq(dev->pci, dev->bar, DMA_TESTDEV_RESULT);
+}
+
+/* Invalidations */
+
+static void invalidate(VtdGuest *guest, uint64_t low, uint64_t high)
+{
+    uint64_t at = guest->queue + guest->tail;
+
+    vtd_store(guest, at, low);
+    vtd_store(guest, at + 8, high);
+    guest->tail = (guest->tail + guest->descriptor_size) % VTD_PAGE;
+    vtd_writeq(guest, IQT, guest->tail);
+    g_assert_cmphex(vtd_readq(guest, IQH), ==, guest->tail);
+    g_assert_cmphex(qtest_readl(guest->qts, REGISTERS + FSTS) & FSTS_IQE, ==,
+                    0);
+}
+
+enum { CONTEXT_CACHE = 1, IOTLB = 2, PASID_IOTLB = 6, PASID_CACHE = 7 };
+
+/* The first word of these four kinds: its fields are at the same places */
+static uint64_t descriptor(unsigned int type, unsigned int granularity,
+                           uint16_t domain, uint32_t sid_or_pasid)
+{
+    return type | granularity << 4 | (uint64_t)domain << 16 |
+           (uint64_t)sid_or_pasid << 32;
+}
+
+void vtd_invalidate_context_global(VtdGuest *guest)
+{
+    invalidate(guest, descriptor(CONTEXT_CACHE, 1, 0, 0), 0);
+}
+
+void vtd_invalidate_context_domain(VtdGuest *guest, uint16_t domain)
+{
+    invalidate(guest, descriptor(CONTEXT_CACHE, 2, domain, 0), 0);
+}
+
+void vtd_invalidate_context_device(VtdDevice *dev, uint16_t domain)
+{
+    invalidate(dev->guest, descriptor(CONTEXT_CACHE, 3, domain, dev->sid), 0);
+}
+
+void vtd_invalidate_pasid_cache(VtdDevice *dev, uint16_t domain)
+{
+    invalidate(dev->guest, descriptor(PASID_CACHE, 1, domain, dev->pasid), 0);
+}
+
+void vtd_invalidate_pasid_cache_domain(VtdGuest *guest, uint16_t domain)
+{
+    invalidate(guest, descriptor(PASID_CACHE, 0, domain, 0), 0);
+}
+
+void vtd_invalidate_pasid_cache_global(VtdGuest *guest)
+{
+    invalidate(guest, descriptor(PASID_CACHE, 3, 0, 0), 0);
+}
+
+void vtd_invalidate_iotlb_global(VtdGuest *guest)
+{
+    invalidate(guest, descriptor(IOTLB, 1, 0, 0), 0);
+}
+
+void vtd_invalidate_iotlb_domain(VtdGuest *guest, uint16_t domain)
+{
+    invalidate(guest, descriptor(IOTLB, 2, domain, 0), 0);
+}
+
+void vtd_invalidate_iotlb_pages(VtdGuest *guest, uint16_t domain,
+                                uint64_t addr, unsigned int am)
+{
+    invalidate(guest, descriptor(IOTLB, 3, domain, 0), addr | am);
+}
+
+void vtd_invalidate_pasid(VtdGuest *guest, uint16_t domain, uint32_t pasid)
+{
+    invalidate(guest, descriptor(PASID_IOTLB, 2, domain, pasid), 0);
+}
+
+void vtd_invalidate_pasid_pages(VtdGuest *guest, uint16_t domain,
+                                uint32_t pasid, uint64_t addr,
+                                unsigned int am)
+{
+    invalidate(guest, descriptor(PASID_IOTLB, 3, domain, pasid), addr | am);
+}

@@ -1,0 +1,140 @@
+/*
+ * A guest that programs an intel-iommu for two dma-testdev
+ *
+ * The test has the guest's RAM mapped, so that it writes tables and reads
+ * what a device wrote without a request to QEMU. Included by vtd-tables.c and
+ * by qtests of intel-iommu's translation.
+ *
+ * Register and descriptor layouts are written down here from the VT-d
+ * specification, and not taken from intel-iommu, which is tested with them.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#ifndef TESTS_VTD_GUEST_H
+#define TESTS_VTD_GUEST_H
+
+#include "qemu/bitops.h"
+#include "qemu/units.h"
+#include "libqtest.h"
+#include "libqos/pci.h"
+
+#define VTD_PAGE            (4 * KiB)
+
+/*
+ * RAM: two pages of 1 GiB. Structures are from 1 MiB up; the engine's own
+ * buffer has the same address for the device in all tables; what is above
+ * VTD_DATA is for the test's data.
+ */
+#define VTD_RAM_SIZE        (2 * GiB)
+#define VTD_STRUCTURES      (1 * MiB)
+#define VTD_WINDOW          (256 * MiB)
+#define VTD_DATA            (512 * MiB)
+
+/* Addresses without memory, in and above the machine's first 4 GiB */
+#define VTD_NOT_RAM         (512 * GiB - 64 * KiB)
+#define VTD_INTERRUPTS      0xfee00000
+
+/**
+ * struct VtdDevice - a dma-testdev, and the structures that are its own
+ *
+ * @guest: whose device it is
+ * @pci: the device
+ * @bar: its registers
+ * @sid: source-id
+ * @pasid: RID_PASID of its context entry
+ * @context: address of the context entry
+ * @pasid_dir: address of the PASID directory entry
+ * @pasid_entry: address of the PASID entry
+ */
+typedef struct VtdDevice {
+    struct VtdGuest *guest;
+    QPCIDevice *pci;
+    QPCIBar bar;
+    uint16_t sid;
+    uint32_t pasid;
+    uint64_t context;
+    uint64_t pasid_dir;
+    uint64_t pasid_entry;
+} VtdDevice;
+
+/**
+ * struct VtdGuest - a VM and what its guest keeps in RAM
+ *
+ * @qts: the VM
+ * @bus: the devices' bus
+ * @ram: the VM's RAM, mapped
+ * @next_page: address of the first page that was never used
+ * @root: address of the root table
+ * @queue: address of the invalidation queue, a page
+ * @descriptor_size: bytes that each of its descriptors has
+ * @tail: its tail, in bytes
+ * @dev: the devices; the context entry of the first is in the lower half of
+ *     its bus, that of the second in the upper
+ */
+typedef struct VtdGuest {
+    QTestState *qts;
+    QPCIBus *bus;
+    uint8_t *ram;
+    uint64_t next_page;
+    uint64_t root;
+    uint64_t queue;
+    unsigned int descriptor_size;
+    unsigned int tail;
+    VtdDevice dev[2];
+} VtdGuest;
+
+/* What a Fault Recording Register says (VT-d 11.4.14) */
+typedef struct VtdFault {
+    bool recorded;
+    bool is_read;
+    bool has_pasid;
+    uint8_t reason;
+    uint16_t sid;
+    uint32_t pasid;
+    uint64_t page;
+} VtdFault;
+
+/* The VM with -device intel-iommu@options, translation off; see vtd_quit() */
+VtdGuest *vtd_start(const char *options);
+void vtd_quit(VtdGuest *guest);
+
+/* A page of RAM with zeros */
+uint64_t vtd_page(VtdGuest *guest);
+
+uint64_t vtd_load(VtdGuest *guest, uint64_t addr);
+void vtd_store(VtdGuest *guest, uint64_t addr, uint64_t value);
+/* Clears and sets bits of the word at @addr */
+void vtd_change(VtdGuest *guest, uint64_t addr, uint64_t clear, uint64_t set);
+
+uint64_t vtd_readq(VtdGuest *guest, unsigned int reg);
+void vtd_writeq(VtdGuest *guest, unsigned int reg, uint64_t value);
+
+/* Root Table Address Register := @rtaddr, and set it; as guests do, alone */
+void vtd_set_root(VtdGuest *guest, uint64_t rtaddr);
+void vtd_enable(VtdGuest *guest);
+
+/* Takes the recorded fault out of its register */
+VtdFault vtd_take_fault(VtdGuest *guest);
+
+/* DMA; the result is a DMA_TESTDEV_* */
+unsigned int vtd_copy(VtdDevice *dev, uint64_t src, uint64_t dst, size_t len);
+
+/* Invalidations, through the queue (VT-d 6.5.2) */
+void vtd_invalidate_context_global(VtdGuest *guest);
+void vtd_invalidate_context_domain(VtdGuest *guest, uint16_t domain);
+void vtd_invalidate_context_device(VtdDevice *dev, uint16_t domain);
+void vtd_invalidate_pasid_cache(VtdDevice *dev, uint16_t domain);
+void vtd_invalidate_pasid_cache_domain(VtdGuest *guest, uint16_t domain);
+void vtd_invalidate_pasid_cache_global(VtdGuest *guest);
+void vtd_invalidate_iotlb_global(VtdGuest *guest);
+void vtd_invalidate_iotlb_domain(VtdGuest *guest, uint16_t domain);
+/* 2^@am pages of 4 KiB */
+void vtd_invalidate_iotlb_pages(VtdGuest *guest, uint16_t domain,
+                                uint64_t addr, unsigned int am);
+void vtd_invalidate_pasid(VtdGuest *guest, uint16_t domain, uint32_t pasid);
+void vtd_invalidate_pasid_pages(VtdGuest *guest, uint16_t domain,
+                                uint32_t pasid, uint64_t addr,
+                                unsigned int am);
+
+#endif /* TESTS_VTD_GUEST_H */
