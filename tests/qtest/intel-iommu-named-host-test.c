@@ -14,6 +14,7 @@
 #include "intel-iommu-view.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
+#include "qobject/qstring.h"
 #include "vm-refusal.h"
 
 /* Root ports without ACPI: an unplug needs no guest */
@@ -279,6 +280,277 @@ static void test_fs1gp_without_stage_1(void)
     host_tree_free(sysfs);
 }
 
+/* Migration: a stream in a file, of one VM, that another loads */
+
+#define CARRY           ",migrate-host-caps=on"
+#define ADOPTED \
+    "intel-iommu adopted what its command line does not say: "
+#define BLOCKED_39 \
+    ADOPTED "address width is 39, from host IOMMU dmar0 (use aw-bits=39, in " \
+    "libvirt aw_bits='39', or migrate-host-caps=on)"
+#define BLOCKED_1G(from) \
+    ADOPTED "1 GiB first-stage pages is off, from " from " (use fs1gp=off, " \
+    "or migrate-host-caps=on)"
+#define NOT_TAKEN \
+    "intel-iommu cannot take over what the guest was told: 1 GiB first-stage " \
+    "pages is "
+
+/* A host without 1 GiB first-stage pages */
+static char *host_without_1g(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", SERVER_57_NO_1G);
+    return sysfs;
+}
+
+/* @reason: the only one, or NULL where there is none */
+static void assert_blocked(QTestState *qts, const char *reason)
+{
+    QDict *rsp = qtest_qmp_assert_success_ref(qts,
+                                              "{'execute': 'query-migrate'}");
+    QList *reasons = qdict_get_qlist(rsp, "blocked-reasons");
+
+    g_assert_cmpint(reasons ? qlist_size(reasons) : 0, ==, !!reason);
+    if (reason) {
+        g_assert_cmpstr(qstring_get_str(qobject_to(QString,
+                                                   qlist_peek(reasons))),
+                        ==, reason);
+    }
+    qobject_unref(rsp);
+}
+
+static void assert_migration_ends(QTestState *qts, const char *want)
+{
+    int64_t end = g_get_monotonic_time() + 120 * G_USEC_PER_SEC;
+
+    for (;;) {
+        QDict *rsp = qtest_qmp_assert_success_ref(
+            qts, "{'execute': 'query-migrate'}");
+        g_autofree char *status = g_strdup(qdict_get_try_str(rsp, "status"));
+
+        qobject_unref(rsp);
+        if (!g_strcmp0(status, "completed") || !g_strcmp0(status, "failed")) {
+            g_assert_cmpstr(status, ==, want);
+            return;
+        }
+        g_assert_cmpint(g_get_monotonic_time(), <, end);
+        g_usleep(5000);
+    }
+}
+
+/* Returns: the file with what a VM with @args sends */
+static char *stream_of(const char *args)
+{
+    g_autoptr(GError) err = NULL;
+    g_autofree char *uri = NULL;
+    QTestState *qts = qtest_init(args);
+    char *path = NULL;
+    int fd = g_file_open_tmp("named-host-XXXXXX", &path, &err);
+
+    g_assert_no_error(err);
+    close(fd);
+    uri = g_strdup_printf("file:%s", path);
+    qtest_qmp_assert_success(qts, "{'execute': 'migrate',"
+                             " 'arguments': { 'uri': %s } }", uri);
+    assert_migration_ends(qts, "completed");
+    qtest_quit(qts);
+    return path;
+}
+
+/* Returns: a VM with @args that was given the stream in @path */
+static QTestState *load(const char *args, const char *path, const char *end)
+{
+    g_autofree char *incoming = g_strdup_printf("%s -incoming defer", args);
+    g_autofree char *uri = g_strdup_printf("file:%s", path);
+    QTestState *qts = qtest_init(incoming);
+
+    qtest_qmp_assert_success(qts, "{'execute': 'migrate-incoming',"
+                             " 'arguments': { 'uri': %s,"
+                             " 'exit-on-error': false } }", uri);
+    assert_migration_ends(qts, end);
+    return qts;
+}
+
+static void assert_load_refused(const char *args, const char *path,
+                                const char *message)
+{
+    g_autofree char *log = g_strconcat(path, ".log", NULL);
+    g_autofree char *logging = g_strdup_printf("%s 2>%s", args, log);
+    g_autofree char *line = g_strdup_printf(": %s\n", message);
+    g_autofree char *said = NULL;
+
+    qtest_quit(load(logging, path, "failed"));
+    g_assert_true(g_file_get_contents(log, &said, NULL, NULL));
+    unlink(log);
+    g_test_message("%s", said);
+    g_assert_nonnull(strstr(said, line));
+}
+
+static void test_blocked(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *plain = vm(sysfs, "host-iommu=all");
+    g_autofree char *wide = vm(sysfs, "host-iommu=dmar1");
+    g_autofree char *carrying = vm(sysfs, "host-iommu=all" CARRY);
+    QTestState *qts = qtest_init(plain);
+    QDict *err;
+
+    assert_blocked(qts, BLOCKED_39);
+    err = qtest_qmp_assert_failure_ref(
+        qts, "{'execute': 'migrate', 'arguments': {"
+        " 'uri': 'file:/dev/null' } }");
+    g_assert_cmpstr(qdict_get_str(err, "desc"), ==, BLOCKED_39);
+    qobject_unref(err);
+    qtest_quit(qts);
+
+    /* named, and nothing adopted */
+    qts = qtest_init(wide);
+    assert_blocked(qts, NULL);
+    qtest_quit(qts);
+    qts = qtest_init(carrying);
+    assert_blocked(qts, NULL);
+    qtest_quit(qts);
+    host_tree_free(sysfs);
+}
+
+static void test_only_migratable(void)
+{
+    static const char *const good[] = {
+        "host-iommu=all" CARRY, "host-iommu=dmar1",
+        "host-iommu=all,aw-bits=39",
+    };
+    char *sysfs = mixed_host();
+    g_autofree char *plain = vm(sysfs, "host-iommu=all");
+    g_autofree char *bad = g_strdup_printf("-only-migratable %s", plain);
+    int i;
+
+    assert_device_refused(bad, "disallowing migration blocker "
+                          "(--only-migratable) for: " BLOCKED_39);
+    for (i = 0; i < ARRAY_SIZE(good); i++) {
+        g_autofree char *named = vm(sysfs, good[i]);
+        g_autofree char *args = g_strdup_printf("-only-migratable %s", named);
+        QTestState *qts = qtest_init(args);
+
+        assert_blocked(qts, NULL);
+        qtest_quit(qts);
+    }
+    host_tree_free(sysfs);
+}
+
+/* To where no host is named, and to where the same one is */
+static void test_carried(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar0" CARRY);
+    g_autofree char *open = vm(sysfs, "aw-bits=0");
+    g_autofree char *path = stream_of(named);
+    QTestState *qts = load(open, path, "completed");
+    GuestView view;
+
+    qtest_system_reset(qts);
+    view = read_guest_view(qts);
+    assert_width(&view, 39);
+    assert_blocked(qts, BLOCKED_39);
+    qtest_quit(qts);
+
+    qts = load(named, path, "completed");
+    qtest_system_reset(qts);
+    view = read_guest_view(qts);
+    assert_width(&view, 39);
+    assert_blocked(qts, NULL);
+    qtest_quit(qts);
+    unlink(path);
+    host_tree_free(sysfs);
+}
+
+static void assert_1g(QTestState *qts, bool on)
+{
+    GuestView view = read_guest_view(qts);
+
+    g_assert_cmpint(!!(view.cap & VTD_CAP_FS1GP), ==, on);
+    /* which an adopted fs1gp has nothing to do with */
+    assert_width(&view, 48);
+}
+
+static void test_1g_blocked(void)
+{
+    char *sysfs = host_without_1g();
+    g_autofree char *plain = vm(sysfs, "host-iommu=dmar0" STAGE_1);
+    g_autofree char *carrying = vm(sysfs, "host-iommu=dmar0" STAGE_1 CARRY);
+    g_autofree char *given = vm(sysfs, "host-iommu=dmar0,fs1gp=off" STAGE_1);
+    QTestState *qts = qtest_init(plain);
+
+    assert_blocked(qts, BLOCKED_1G("host IOMMU dmar0"));
+    qtest_quit(qts);
+    qts = qtest_init(carrying);
+    assert_blocked(qts, NULL);
+    qtest_quit(qts);
+    qts = qtest_init(given);
+    assert_blocked(qts, NULL);
+    qtest_quit(qts);
+    host_tree_free(sysfs);
+}
+
+/* What was adopted is off from then on; a destination that names is equal */
+static void test_1g_carried(void)
+{
+    char *sysfs = host_without_1g();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar0" STAGE_1 CARRY);
+    g_autofree char *open = vm(sysfs, "aw-bits=48" STAGE_1);
+    g_autofree char *given = vm(sysfs, "aw-bits=48,fs1gp=on" STAGE_1);
+    g_autofree char *path = stream_of(named);
+    QTestState *qts = load(open, path, "completed");
+    int i;
+
+    for (i = 0; i < 2; i++) {
+        assert_1g(qts, false);
+        qtest_system_reset(qts);
+    }
+    assert_field(qts, "fs1gp", 0, "adopted");
+    assert_blocked(qts, BLOCKED_1G("host IOMMU dmar0"));
+    qtest_quit(qts);
+
+    qts = load(named, path, "completed");
+    qtest_system_reset(qts);
+    assert_1g(qts, false);
+    assert_blocked(qts, NULL);
+    qtest_quit(qts);
+
+    assert_load_refused(given, path, NOT_TAKEN "off in the stream, whose "
+                        "source adopted it, on here (use fs1gp=off, or leave "
+                        "it out)");
+    unlink(path);
+    host_tree_free(sysfs);
+}
+
+/* A source that adopted nothing */
+static void test_1g_compared(void)
+{
+    char *sysfs = host_without_1g();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar0" STAGE_1);
+    g_autofree char *on = vm(sysfs, "caching-mode=on,aw-bits=48" STAGE_1);
+    g_autofree char *off = vm(sysfs, "caching-mode=on,aw-bits=48,fs1gp=off"
+                              STAGE_1);
+    g_autofree char *path = stream_of(on);
+    QTestState *qts;
+
+    assert_load_refused(named, path, NOT_TAKEN "on in the stream, off at most "
+                        "here, from host IOMMU dmar0 (start the source with "
+                        "fs1gp=off)");
+    unlink(path);
+    g_free(path);
+
+    path = stream_of(off);
+    qts = load(on, path, "completed");
+    qtest_system_reset(qts);
+    assert_1g(qts, false);
+    assert_blocked(qts, BLOCKED_1G("the incoming stream"));
+    qtest_quit(qts);
+    unlink(path);
+    host_tree_free(sysfs);
+}
+
 /* What is refused */
 
 #define THERE "this host has dmar0, dmar1, ivhd0"
@@ -436,6 +708,12 @@ int main(int argc, char **argv)
         { "stage-1/fs1gp-of-host", test_fs1gp_of_host },
         { "stage-1/fs1gp-given", test_fs1gp_given },
         { "stage-1/fs1gp-without-stage-1", test_fs1gp_without_stage_1 },
+        { "migration/blocked", test_blocked },
+        { "migration/only-migratable", test_only_migratable },
+        { "migration/carried", test_carried },
+        { "migration/fs1gp-blocked", test_1g_blocked },
+        { "migration/fs1gp-carried", test_1g_carried },
+        { "migration/fs1gp-compared", test_1g_compared },
         { "refuse/given-above-host", test_given_above_host },
         { "refuse/caching-mode-off", test_caching_mode_off },
         { "refuse/no-such-name", test_no_such_name },
