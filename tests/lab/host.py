@@ -37,20 +37,22 @@ SCALABLE_MODE = 'intel_iommu=on,sm_on'
 
 class Host:
     """A host @name whose intel-iommu has @iommu for properties, with
-    @devices on bus 0, and @image if not the build directory's; use as a
-    context manager.
+    @devices on bus 0, @image if not the build directory's, and @kernel for
+    its Linux to be told; use as a context manager.
 
     Once entered it has booted, and its devices are bound to vfio-pci."""
 
     def __init__(self, tree: BuildTree, name: str,
                  iommu: Mapping[str, object],
                  devices: Sequence[Device] = (),
-                 memory: str = '3G', image: Optional[Path] = None) -> None:
+                 memory: str = '3G', image: Optional[Path] = None,
+                 kernel: str = '') -> None:
         properties = {'intremap': 'on', 'caching-mode': 'off', **iommu}
         arguments: List[str] = [
             '-machine', 'q35', '-cpu', 'max', '-smp', '2', '-m', memory,
             '-kernel', str(tree.kernel), '-initrd', str(image or tree.image),
-            '-append', f'{CONSOLE} {STEADY_TICK} {SCALABLE_MODE}', '-device',
+            '-append', f'{CONSOLE} {STEADY_TICK} {SCALABLE_MODE} {kernel}',
+            '-device',
             ','.join(['intel-iommu', *(f'{key}={value}' for key, value
                                        in properties.items())])]
         for device in devices:
