@@ -58,6 +58,12 @@ def edu(slot: int) -> Device:
     return Device('edu', slot)
 
 
+def dma_testdev(slot: int) -> Device:
+    """A DMA engine that copies at once what its registers say, for
+    nesting.c."""
+    return Device('dma-testdev', slot)
+
+
 def root_port(slot: int, name: str) -> Device:
     """A PCIe root port @name, to hotplug a device into."""
     return Device('pcie-root-port', slot, f'id={name},chassis={slot}',
