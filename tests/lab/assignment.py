@@ -21,6 +21,12 @@ ROOT_PORT = root_port(slot=5, name='rp').arguments
 STOPPED_PORT = (*ROOT_PORT, '-global',
                      'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off')
 
+# Why no device is assigned to an intel-iommu with x-flts=on, where the host
+# can back it.
+STAGE_1_REFUSAL = (
+    'Failed to set vIOMMU: intel-iommu does not support assigned devices '
+    'with x-flts=on: stage-1 passthrough is not there yet (use x-flts=off)')
+
 
 def vfio_properties(device: Device, backend: str) -> str:
     """The vfio-pci device that assigns @device through @backend."""

@@ -118,6 +118,13 @@ class Guest:
             f'cd /proc/$(cat {self._folder}/pid)/fd && '
             'for file in *; do readlink $file; done').split('\n'))
 
+    def pinned(self) -> int:
+        """How many KiB of this QEMU the host's kernel has pinned, so that
+        devices can reach them."""
+        return int(self._host.check(
+            "awk '/^VmPin:/ { print $2 }' "
+            f'/proc/$(cat {self._folder}/pid)/status'))
+
     def log(self) -> str:
         """What this QEMU has written on standard error since it started,
         and what it has traced."""
