@@ -7,11 +7,13 @@ Texts of errors are compared as a whole, here and nowhere else.
 """
 
 import re
-from typing import Dict, List, Optional
+from typing import Dict, List, Optional, Union
 
-from device import Device, root_port
+from device import Device, MediatedDevice, root_port
 
 BACKENDS = ('iommufd', 'legacy')
+
+Assignable = Union[Device, MediatedDevice]
 
 # A PCIe root port of the guest, to plug a device into.
 ROOT_PORT = root_port(slot=5, name='rp').arguments
@@ -28,9 +30,9 @@ STAGE_1_REFUSAL = (
     'with x-flts=on: stage-1 passthrough is not there yet (use x-flts=off)')
 
 
-def vfio_properties(device: Device, backend: str) -> str:
+def vfio_properties(device: Assignable, backend: str) -> str:
     """The vfio-pci device that assigns @device through @backend."""
-    properties = f'vfio-pci,host={device.address}'
+    properties = f'vfio-pci,{device.source}'
     if backend == 'iommufd':
         properties += ',iommufd=iommufd0'
     if device.assigned:
@@ -42,7 +44,8 @@ def unassigned(backend: str, width: Optional[int] = None,
                memory: str = '256M', **more: object) -> List[str]:
     """The options of a guest that can be given a device through @backend,
     behind an intel-iommu that is @width bits wide, or that is left to find
-    out where that is None, and has @more properties."""
+    out where that is None, and has @more properties, less those that are
+    None."""
     iommu: Dict[str, object] = {'caching-mode': 'on', **more}
     if width is not None:
         iommu['aw-bits'] = width
@@ -52,24 +55,25 @@ def unassigned(backend: str, width: Optional[int] = None,
         '-machine', 'q35,sata=off,smbus=off,i8042=off',
         '-cpu', 'qemu64', '-m', memory, '-device',
         ','.join(['intel-iommu', *(f'{key}={value}'
-                                   for key, value in iommu.items())])]
+                                   for key, value in iommu.items()
+                                   if value is not None)])]
     if backend == 'iommufd':
         options += ['-object', 'iommufd,id=iommufd0']
     return options
 
 
-def assigned(device: Device, backend: str, width: Optional[int] = None,
+def assigned(device: Assignable, backend: str, width: Optional[int] = None,
              memory: str = '256M', **more: object) -> List[str]:
     """The options of a guest with @device from the start."""
     return [*unassigned(backend, width, memory, **more),
             '-device', vfio_properties(device, backend)]
 
 
-def hot(device: Device, backend: str) -> Dict[str, object]:
+def hot(device: Assignable, backend: str) -> Dict[str, object]:
     """What device_add needs to assign @device through @backend, as "hot"
     in the root port."""
-    arguments = {'driver': 'vfio-pci', 'id': 'hot', 'bus': 'rp',
-                 'host': device.address}
+    key, value = device.source.split('=')
+    arguments = {'driver': 'vfio-pci', 'id': 'hot', 'bus': 'rp', key: value}
     if backend == 'iommufd':
         arguments['iommufd'] = 'iommufd0'
     return arguments
@@ -110,7 +114,7 @@ def plug_refusal(device: Optional[Device], guest: int, host: int) -> str:
             f"in libvirt aw_bits='{host}', or with host-iommu=all)")
 
 
-def refused_at_start(device: Device, backend: str, why: str) -> str:
+def refused_at_start(device: Assignable, backend: str, why: str) -> str:
     """What QEMU writes when it does not start with @device, and says
     @why."""
     return (f'qemu-system-x86_64: -device {vfio_properties(device, backend)}: '
@@ -127,6 +131,23 @@ def nesting_refusal(backend: str, lacks: str) -> str:
     return ('host IOMMU dmar0 refuses a nesting parent, which the vIOMMU '
             f'wants: {lacks} (intel-iommu has x-flts=on: use x-flts=off): '
             'Failed to allocate hwpt: Operation not supported')
+
+
+MEDIATED_NESTING_REFUSAL = (
+    'a mediated device has no page tables of its own, which the vIOMMU wants '
+    'to nest on (intel-iommu has x-flts=on: use x-flts=off)')
+
+
+def caching_mode_refusal(begin: str, running: bool) -> str:
+    """Why there is no assigned device, which @begin names, where
+    caching-mode is off: since it was given, or since the guest is
+    @running."""
+    remedy = ("fixed since the VM started: start it with caching-mode=on, in "
+              "libvirt caching_mode='on'" if running else
+              "use caching-mode=on, in libvirt caching_mode='on', or leave it "
+              "out")
+    return (f"{begin}an assigned device needs intel-iommu's caching-mode, "
+            f'which is off ({remedy})')
 
 
 def memory_refusal(backend: str, region: str, top: int) -> str:

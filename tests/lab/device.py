@@ -34,6 +34,11 @@ class Device:
         return f'0000:00:{self.slot:02x}.0'
 
     @property
+    def source(self) -> str:
+        """How vfio-pci is told which device of the host to assign."""
+        return f'host={self.address}'
+
+    @property
     def arguments(self) -> Tuple[str, ...]:
         """The options of QEMU that make it."""
         properties = f',{self.properties}' if self.properties else ''
@@ -68,3 +73,22 @@ def root_port(slot: int, name: str) -> Device:
     """A PCIe root port @name, to hotplug a device into."""
     return Device('pcie-root-port', slot, f'id={name},chassis={slot}',
                   assignable=False)
+
+
+@dataclass(frozen=True)
+class MediatedDevice:
+    """A serial card @name, a UUID, that a driver of the host's Linux makes
+    up: see Host.make_mediated. No IOMMU of the host is behind it."""
+
+    name: str
+    assigned: str = ''
+
+    @property
+    def address(self) -> str:
+        """By what VFIO names it."""
+        return self.name
+
+    @property
+    def source(self) -> str:
+        """How vfio-pci is told which device of the host to assign."""
+        return f'sysfsdev=/sys/bus/mdev/devices/{self.name}'

@@ -17,7 +17,7 @@ from typing import List, Mapping, Optional, Sequence
 
 from agent import Agent, LabError, Outcome
 from buildtree import BuildTree
-from device import Device
+from device import Device, MediatedDevice
 from guest import Guest
 from machine import Channel, Machine
 
@@ -100,6 +100,11 @@ class Host:
             echo vfio-pci >driver_override
             ! [ -e driver ] || echo {device.address} >driver/unbind
             echo {device.address} >/sys/bus/pci/drivers/vfio-pci/bind''')
+
+    def make_mediated(self, device: MediatedDevice) -> None:
+        """Have the driver of Linux' sample make @device, bound to VFIO."""
+        self.check(f'echo {device.name} >/sys/class/mdev_bus/mtty/'
+                   'mdev_supported_types/mtty-1/create')
 
     def plug_channel(self, name: str) -> Channel:
         """A new channel; its device in the host is `port NAME`."""

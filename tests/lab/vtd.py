@@ -37,6 +37,11 @@ class Capabilities:
         return tuple(width for bit, width in ((1, 39), (2, 48), (3, 57))
                      if self.cap >> 8 & 1 << bit)
 
+    @property
+    def caching_mode(self) -> bool:
+        """Is the guest to tell of each mapping that it makes (CM)?"""
+        return bool(self.cap >> 7 & 1)
+
     def with_width(self, width: int) -> 'Capabilities':
         """These, with MGAW for @width and nothing else changed."""
         return replace(self, cap=self.cap & ~(0x3f << 16) | width - 1 << 16)
