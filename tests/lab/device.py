@@ -53,9 +53,11 @@ def nvme(content: Path, slot: int) -> Device:
         '-drive', f'id=disk{slot},if=none,format=raw,file={path}'))
 
 
-def e1000e(slot: int) -> Device:
-    """A network card that leads nowhere. Its ROM is not in the lab."""
-    return Device('e1000e', slot, 'rombar=0', assigned='rombar=0')
+def e1000e(slot: int, mac: str = '') -> Device:
+    """A network card, @mac if that matters, that leads nowhere. Its ROM is
+    not in the lab."""
+    return Device('e1000e', slot, 'romfile=' + (f',mac={mac}' if mac else ''),
+                  assigned='rombar=0')
 
 
 def edu(slot: int) -> Device:
