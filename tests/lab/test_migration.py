@@ -22,7 +22,7 @@ from guest import Guest
 from host import CONSOLE, Host
 from monitor import ExecuteError
 from view import shown
-from vtd import Capabilities, read_capabilities
+from vtd import Capabilities, host_address_width, read_capabilities
 
 WIDTH = 39
 BACKEND = 'iommufd'
@@ -39,6 +39,9 @@ DISK_OPTIONS = ('-drive', f'id=disk,if=none,format=raw,file={DISK}',
                 '-device', 'virtio-blk-pci,drive=disk,disable-legacy=on,'
                            'iommu_platform=on')
 
+# What the firmware that booted this Linux tells of the IOMMU.
+DMAR = 'cat /sys/firmware/acpi/tables/DMAR'
+
 # Linux keeps nothing of a disk that nobody has open: each round reads it.
 READ_ON = 'while sha256sum </dev/vda; do :; done >/run/sums 2>&1 &'
 
@@ -50,6 +53,7 @@ class Moved:
 
     guest: Guest
     told: Capabilities
+    dmar: bytes
 
 
 def cold(host: Host) -> List[str]:
@@ -101,9 +105,10 @@ def moved(host: Host) -> Iterator[Moved]:
         source.check(READ_ON)
         source.unplug('cold')
         told = read_capabilities(source.monitor)
+        dmar = source.check(DMAR).output
         read_sums(source, more=1)
         source.migrate(destination)
-        yield Moved(destination, told)
+        yield Moved(destination, told, dmar)
 
 
 def test_adopted_width_blocks(host: Host) -> None:
@@ -147,6 +152,9 @@ def test_device_of_destination_plugs(host: Host, moved: Moved,
 
 
 def test_width_outlives_reset(moved: Moved) -> None:
-    """A reset of the destination brings back what was carried."""
+    """A reset of the destination brings back what was carried, and the ACPI
+    table that is built then tells it too."""
+    assert host_address_width(moved.dmar) == WIDTH
     moved.guest.reset()
     assert read_capabilities(moved.guest.monitor) == moved.told
+    assert moved.guest.check(DMAR).output == moved.dmar
