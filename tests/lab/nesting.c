@@ -22,7 +22,7 @@
 #include <linux/vfio.h>
 
 #define MEMORY  (16UL << 20)
-#define ALIGN   (2UL << 20)         /* a page table entry of the second level */
+#define ALIGN   (2UL << 20)         /* a large page of the second stage */
 #define STEPPING 0x9e3779b97f4a7c15ULL
 
 /* Registers of dma-testdev, in 64-bit words */

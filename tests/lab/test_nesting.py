@@ -172,7 +172,7 @@ def fault_of(host: Host, nest: Nest, answer: int) -> Fault:
 
     Linux leaves out some where there are many: then there is another."""
     host.check('dmesg -c >/dev/null')
-    while True:
+    for _ in range(600):
         assert nest.copy(SOURCE, SINK) == answer
         lines = host.check("dmesg | grep 'fault reason' || usleep 100000")
         # The base gives a request without PASID the number of RID_PASID.
@@ -183,6 +183,7 @@ def fault_of(host: Host, nest: Nest, answer: int) -> Fault:
             access, device, iova, reason = match.groups()
             return Fault(access, device, int(iova, 16), int(reason, 16))
         assert not lines, lines
+    raise AssertionError('no fault is logged')
 
 
 def test_unmapped_page_is_refused(host: Host, nest: Nest) -> None:
