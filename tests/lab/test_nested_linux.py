@@ -8,6 +8,7 @@ copied, and frames go in at one network card and out at another.
 import hashlib
 import random
 import socket
+import tempfile
 from dataclasses import replace
 from pathlib import Path
 from typing import Iterator, List, Tuple
@@ -15,7 +16,6 @@ from typing import Iterator, List, Tuple
 import pytest
 
 from buildtree import BuildTree
-from conftest import DISK_BYTES
 from device import Device, nvme
 from host import Host
 from vtd import is_in_scalable_mode, read_capabilities
@@ -62,19 +62,22 @@ class Wire:
 
 
 @pytest.fixture(name='wires')
-def fixture_wires(tmp_path: Path) -> Iterator[Tuple[Wire, Wire]]:
+def fixture_wires() -> Iterator[Tuple[Wire, Wire]]:
     """What the two network cards of a host are connected to."""
-    wires = Wire(tmp_path, 'a'), Wire(tmp_path, 'b')
-    yield wires
-    for wire in wires:
-        wire.close()
+    # Not below tmp_path: a socket's path has 107 bytes.
+    with tempfile.TemporaryDirectory(prefix='lab-', dir='/tmp') as folder:
+        wires = Wire(Path(folder), 'a'), Wire(Path(folder), 'b')
+        yield wires
+        for wire in wires:
+            wire.close()
 
 
 @pytest.fixture(name='blank')
-def fixture_blank(tmp_path: Path) -> Path:
-    """A file for a disk that is written."""
+def fixture_blank(tmp_path: Path, disk_content: Path) -> Path:
+    """A file for a disk that is written, as large as the one with
+    content."""
     path = tmp_path / 'blank'
-    path.write_bytes(bytes(DISK_BYTES))
+    path.write_bytes(bytes(disk_content.stat().st_size))
     return path
 
 
