@@ -1807,6 +1807,8 @@ static void test_pasid_of_other_domain(void)
         vtd_invalidate_pasid(guest, DOMAIN, a.dev->pasid);
         assert_moved(&a, 0);
         assert_old(&b, 0);
+        vtd_invalidate_pasid_pages(guest, DOMAIN, a.dev->pasid, b.iova, 0);
+        assert_old(&b, 0);
         vtd_invalidate_pasid_pages(guest, OTHER_DOMAIN, a.dev->pasid, b.iova,
                                    0);
         assert_moved(&b, 0);

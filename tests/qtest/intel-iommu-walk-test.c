@@ -129,14 +129,14 @@ static bool is_free(VtdStage *stage, const Pages *pages, uint64_t input,
 }
 
 static void map(VtdStage *stage, Pages *pages, uint64_t input, uint64_t output,
-                unsigned int level)
+                unsigned int level, uint64_t rights)
 {
     Page page = {
         input & -vtd_span(level), output & -vtd_span(level), level
     };
 
     if (is_free(stage, pages, input, level)) {
-        vtd_map(stage, page.input, page.output, level);
+        vtd_map_with(stage, page.input, page.output, level, rights);
         pages->page[pages->count++] = page;
     }
 }
@@ -161,7 +161,8 @@ static void map_first_pages(Round *r)
         unsigned int level = random_level(r);
 
         map(&r->first, &r->first_pages, random_input(r, false),
-            nested ? random_between(r) : random_memory(r, level), level);
+            nested ? random_between(r) : random_memory(r, level), level,
+            FS_ALL | (one_in(r, 2) ? FS_A | FS_D : 0));
     }
 }
 
@@ -177,7 +178,7 @@ static void map_second_pages(Round *r)
                                 : random_input(r, narrow) & ~-BIT_ULL(47);
 
         map(&r->second, &r->second_pages, input, random_memory(r, level),
-            level);
+            level, SS_ALL);
     }
 }
 
