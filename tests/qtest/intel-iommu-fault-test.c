@@ -1,8 +1,8 @@
 /*
  * intel-iommu: each way to fail in scalable mode
  *
- * Every test damages one entry and puts it right again; the reasons are those of
- * VT-d 7.1.2, and all of the Fault Recording Register is compared.
+ * Every test damages one entry and puts it right again; the reasons are those
+ * of VT-d 7.1.2, and all of the Fault Recording Register is compared.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,9 +1,9 @@
 /*
  * intel-iommu: what it caches, and what makes it forget
  *
- * Accessed and Dirty, which a cached translation must not lose, and each kind of
- * invalidation (VT-d 6.5): with something old seen before it and gone after, and
- * something old that stays.
+ * Accessed and Dirty, which a cached translation must not lose, and each kind
+ * of invalidation (VT-d 6.5): with something old seen before it and gone after,
+ * and something old that stays.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
