@@ -635,6 +635,7 @@ static void test_fault_update_failed(void)
     VtdGuest *guest = start_scalable(options);
     Mapping m;
 
+    unlink(rom);
     map_first(&m, &guest->dev[0], DOMAIN);
     vtd_change(guest, vtd_entry(&m.first, m.iova, 2), ENTRY_ADDRESS, ROM);
     assert_reads(m.dev, m.iova, FRAME(0));
@@ -642,7 +643,6 @@ static void test_fault_update_failed(void)
     assert_reads(m.dev, m.iova + VTD_PAGE, FRAME(1));
     assert_write_faults(m.dev, m.iova + VTD_PAGE, 0x91);
     assert_both_fault(m.dev, m.iova + 2 * VTD_PAGE, 0x91);
-    unlink(rom);
     vtd_quit(guest);
 }
 
