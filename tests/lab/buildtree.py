@@ -36,6 +36,11 @@ class BuildTree:
         return self.top / 'base' / 'build' / 'qemu-system-x86_64'
 
     @property
+    def qemu_without_iommufd(self) -> Path:
+        """The QEMU under test, built without iommufd."""
+        return self.top / 'without-iommufd' / 'qemu-system-x86_64'
+
+    @property
     def qemu_python(self) -> Path:
         """QEMU's own Python packages (qemu.qmp)."""
         return self.top / 'qemu' / 'python'
