@@ -454,6 +454,24 @@ static void test_pasid_pages(void)
 }
 
 /* A second stage's pages are no matter of the PASID's */
+/* CAP.MAMV, 18 here, limits the second stage alone (VT-d 11.4.2) */
+static void test_pasid_pages_wide(void)
+{
+    VtdGuest *guest = start_nested();
+    unsigned int type;
+    Mapping a, b;
+
+    for (type = PGTT_FIRST; type <= PGTT_NESTED; type += 2) {
+        map_stale(&a, &guest->dev[0], type, DOMAIN);
+        map_stale(&b, &guest->dev[1], type, DOMAIN);
+        vtd_invalidate_pasid_pages(guest, DOMAIN, a.dev->pasid, 0, 52);
+        assert_moved(&a, 0);
+        assert_old(&b, 0);
+        vtd_invalidate_iotlb_global(guest);
+    }
+    vtd_quit(guest);
+}
+
 static void test_pasid_pages_second(void)
 {
     VtdGuest *guest = start_nested();
@@ -670,6 +688,8 @@ int main(int argc, char **argv)
     qtest_add_func("/intel-iommu-invalidation/pasid/of-other-domain",
                    test_pasid_of_other_domain);
     qtest_add_func("/intel-iommu-invalidation/pasid/pages", test_pasid_pages);
+    qtest_add_func("/intel-iommu-invalidation/pasid/pages-wide",
+                   test_pasid_pages_wide);
     qtest_add_func("/intel-iommu-invalidation/pasid/pages-second",
                    test_pasid_pages_second);
     qtest_add_func("/intel-iommu-invalidation/pasid/pages-nested-2m",
