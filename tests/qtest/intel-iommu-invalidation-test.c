@@ -702,7 +702,7 @@ int main(int argc, char **argv)
                    test_context_domain);
     qtest_add_func("/intel-iommu-invalidation/context/device",
                    test_context_device);
-    qtest_add_func("/intel-iommu-invalidation/root/drops-everything",
+    qtest_add_func("/intel-iommu-invalidation/root-table/drops-everything",
                    test_root_drops_everything);
     qtest_add_func("/intel-iommu-invalidation/pasid/cache", test_pasid_cache);
 
