@@ -169,6 +169,10 @@ class Machine:
     def close(self) -> None:
         """End this QEMU, at once: nothing in it is worth keeping."""
         if self._process is not None:
+            if self._process.poll() is not None:
+                # The next run overwrites what it said.
+                print(f'{self.name} ended with status '
+                      f'{self._process.returncode}\n{self.log_tail()}')
             self._process.kill()
             self._process.wait()
         if self._monitor is not None:

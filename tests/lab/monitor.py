@@ -78,6 +78,6 @@ class Monitor:
         if self._qmp is not None:
             try:
                 self._qmp.close()
-            except (QMPError, asyncio.TimeoutError, OSError):
+            except (QMPError, asyncio.TimeoutError, OSError, EOFError):
                 pass
         self._channel.close()
