@@ -11,7 +11,6 @@
 #include "hw/pci/pci_bus.h"
 #include "system/dma.h"
 #include "system/host_iommu_vtd.h"
-#include "intel_iommu_internal.h"
 #include "intel_iommu_tables.h"
 
 bool vtd_check_nested(IntelIOMMUState *s, Error **errp)
@@ -35,6 +34,29 @@ bool vtd_has_second_stage_level(IntelIOMMUState *s, unsigned int levels)
 {
     return levels <= VTD_PML4_LEVEL &&
            s->cap & (1ULL << (VTD_CAP_SAGAW_SHIFT + levels - 2));
+}
+
+VTDFaultReason vtd_context_reason(IntelIOMMUState *s, VTDFaultReason reason)
+{
+    if (!s->nested || !s->root_scalable) {
+        return reason;
+    }
+    switch (reason) {
+    case VTD_FR_ROOT_TABLE_INV:
+        return VTD_FR_SM_ROOT_TABLE_INV;                /* SRT.1 */
+    case VTD_FR_ROOT_ENTRY_P:
+        return VTD_FR_SM_ROOT_ENTRY_P;                  /* SRT.2 */
+    case VTD_FR_ROOT_ENTRY_RSVD:
+        return VTD_FR_SM_ROOT_ENTRY_RSVD;               /* SRT.3 */
+    case VTD_FR_CONTEXT_TABLE_INV:
+        return VTD_FR_SM_CONTEXT_TABLE_INV;             /* SCT.1 */
+    case VTD_FR_CONTEXT_ENTRY_P:
+        return VTD_FR_SM_CONTEXT_ENTRY_P;               /* SCT.2 */
+    case VTD_FR_CONTEXT_ENTRY_RSVD:
+        return VTD_FR_SM_CONTEXT_ENTRY_RSVD;            /* SCT.3 */
+    default:
+        return reason;
+    }
 }
 
 static void vtd_set_second_stage(IntelIOMMUState *s, VTDTables *t,
@@ -111,6 +133,7 @@ int vtd_get_tables(IntelIOMMUState *s, const VTDContextEntry *ce,
     VTDPASIDDirEntry dir;
     VTDPASIDEntry pe;
     hwaddr addr;
+    int ret;
 
     *tables = (VTDTables) { .scalable = s->root_scalable, .pasid = pasid };
     if (!tables->scalable) {
@@ -138,9 +161,11 @@ int vtd_get_tables(IntelIOMMUState *s, const VTDContextEntry *ce,
     if (!vtd_read_words(addr, pe.val, ARRAY_SIZE(pe.val))) {
         return -VTD_FR_PASID_TABLE_ACCESS_ERR;
     }
-    *fpd |= pe.val[0] & VTD_PASID_ENTRY_FPD;
-    if (!(pe.val[0] & VTD_PASID_ENTRY_P)) {
-        return -VTD_FR_PASID_ENTRY_P;
+    ret = vtd_tables_of_pasid(s, &pe, tables);
+    /* Without nesting, a type that there is not counts first, as it did */
+    if (ret && !s->nested) {
+        return ret;
     }
-    return vtd_tables_of_pasid(s, &pe, tables);
+    *fpd |= pe.val[0] & VTD_PASID_ENTRY_FPD;
+    return pe.val[0] & VTD_PASID_ENTRY_P ? ret : -VTD_FR_PASID_ENTRY_P;
 }

@@ -12,6 +12,7 @@
 #define HW_I386_INTEL_IOMMU_TABLES_H
 
 #include "hw/i386/intel_iommu.h"
+#include "intel_iommu_internal.h"
 
 /**
  * struct VTDTables - the tables that translate a request
@@ -54,6 +55,17 @@ bool vtd_check_nested(IntelIOMMUState *s, Error **errp);
  * @levels: levels of a second stage (VT-d 11.4.2)
  */
 bool vtd_has_second_stage_level(IntelIOMMUState *s, unsigned int levels);
+
+/**
+ * vtd_context_reason() - why a context entry cannot be had
+ *
+ * @s: the vIOMMU
+ * @reason: legacy mode's, of a root or context entry
+ *
+ * Returns: scalable mode's (VT-d 7.1.2, SRT.1 to SCT.3) where the tables are
+ * of scalable mode and x-nested=on; else @reason, as without nesting
+ */
+VTDFaultReason vtd_context_reason(IntelIOMMUState *s, VTDFaultReason reason);
 
 /**
  * vtd_get_tables() - find the tables of a request

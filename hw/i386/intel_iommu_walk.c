@@ -4,6 +4,8 @@
  * VT-d 3.6 "First-Stage Translation", 3.7 "Second-Stage Translation", 3.8
  * "Nested Translation". Within this file a fault has the reason that scalable
  * mode has for it (VT-d 7.1.2); the condition's name there is beside it.
+ * Without x-nested=on a guest is told of the faults that it was told of before
+ * there was nesting: not all of them are the specification's.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -41,7 +43,7 @@ void vtd_walk_init(IntelIOMMUState *s)
     fs[VTD_PD_LEVEL][1] = VTD_FPTE_LPAGE_L2_RSVD_MASK(aw);
     fs[VTD_PDP_LEVEL][1] = VTD_FPTE_LPAGE_L3_RSVD_MASK(aw);
     fs[VTD_PML4_LEVEL][1] = fs[VTD_PML4_LEVEL][0];
-    if (!(s->cap & VTD_CAP_FS1GP)) {
+    if (s->nested && !(s->cap & VTD_CAP_FS1GP)) {
         fs[VTD_PDP_LEVEL][1] |= VTD_PT_PAGE_SIZE_MASK;
     }
 }
@@ -81,11 +83,32 @@ static bool vtd_read_entry(hwaddr at, uint64_t *entry)
     return true;
 }
 
-static bool vtd_write_entry(hwaddr at, uint64_t entry)
+/*
+ * Sets Accessed or Dirty, which are in an entry's lower half, where that is
+ * still @old: what the guest changes at the same time must not be lost.
+ *
+ * Returns: 0, -EAGAIN if it is another, -EFAULT if it cannot be written
+ */
+static int vtd_set_in_entry(hwaddr at, uint32_t old, uint32_t bits)
 {
-    cpu_to_le64s(&entry);
-    return !address_space_write(&address_space_memory, at, vtd_table_attrs,
-                                &entry, sizeof(entry));
+    hwaddr offset, len = sizeof(old);
+    uint32_t *half, found;
+    MemoryRegion *mr;
+
+    RCU_READ_LOCK_GUARD();
+    mr = address_space_translate(&address_space_memory, at, &offset, &len,
+                                 true, vtd_table_attrs);
+    if (len < sizeof(old) ||
+        !memory_access_is_direct(mr, true, vtd_table_attrs)) {
+        return -EFAULT;
+    }
+    half = qemu_map_ram_ptr(mr->ram_block, offset);
+    found = qatomic_cmpxchg(half, cpu_to_le32(old), cpu_to_le32(old | bits));
+    if (found != cpu_to_le32(old)) {
+        return -EAGAIN;
+    }
+    memory_region_set_dirty(mr, offset, sizeof(old));
+    return 0;
 }
 
 static void vtd_set_page(IntelIOMMUState *s, VTDPage *page, uint64_t entry,
@@ -221,10 +244,14 @@ static int vtd_walk_first_stage(IntelIOMMUState *s, const VTDTables *t,
             if (!writable) {
                 return -VTD_FR_FS_NEST_WRITE;           /* SFS.8 */
             }
-            entry |= set;
-            if (!vtd_write_entry(at, entry)) {
+            ret = vtd_set_in_entry(at, entry, set);
+            if (ret == -EAGAIN) {
+                continue;
+            }
+            if (ret) {
                 return -VTD_FR_FS_BIT_UPDATE_FAILED;    /* SFS.10 */
             }
+            entry |= set;
         }
 
         write &= !!(entry & VTD_FL_RW);
@@ -263,7 +290,8 @@ static int vtd_walk_nested(IntelIOMMUState *s, const VTDTables *t,
 }
 
 /* VT-d 3.15: no request without an interrupt's format gets to its range */
-static int vtd_keep_from_interrupts(uint64_t addr, VTDPage *page)
+static int vtd_keep_from_interrupts(IntelIOMMUState *s, uint64_t addr,
+                                    VTDPage *page)
 {
     hwaddr first = page->addr;
     hwaddr last = first | ~vtd_pt_level_page_mask(page->level);
@@ -272,18 +300,20 @@ static int vtd_keep_from_interrupts(uint64_t addr, VTDPage *page)
     if (last < VTD_INTERRUPT_ADDR_FIRST || first > VTD_INTERRUPT_ADDR_LAST) {
         return 0;
     }
-    if (output >= VTD_INTERRUPT_ADDR_FIRST &&
-        output <= VTD_INTERRUPT_ADDR_LAST) {
+    /* Without nesting a page that has any of it is refused, as it was */
+    if (!s->nested || (output >= VTD_INTERRUPT_ADDR_FIRST &&
+                       output <= VTD_INTERRUPT_ADDR_LAST)) {
         return -VTD_FR_SM_INTERRUPT_ADDR;               /* SGN.8 */
     }
-    /* What is beside it in a large page can be had, not the whole page */
+    /* What is beside it in a large page can be had, not the page as a whole */
     page->level = VTD_PT_LEVEL;
     page->addr = output & VTD_PAGE_MASK_4K;
     return 0;
 }
 
 /* Returns: what legacy mode has for a reason that a second stage can have */
-static VTDFaultReason vtd_legacy_reason(VTDFaultReason reason, bool is_write)
+static VTDFaultReason vtd_legacy_reason(IntelIOMMUState *s,
+                                        VTDFaultReason reason, bool is_write)
 {
     switch (reason) {
     case VTD_FR_SM_ADDR_BEYOND_MGAW:
@@ -295,7 +325,9 @@ static VTDFaultReason vtd_legacy_reason(VTDFaultReason reason, bool is_write)
     case VTD_FR_SS_PAGING_ENTRY_RSVD:
         return VTD_FR_PAGING_ENTRY_RSVD;                /* LSS.2 */
     case VTD_FR_SM_INTERRUPT_ADDR:
-        return VTD_FR_INTERRUPT_ADDR;                   /* LGN.4 */
+        /* Without nesting x-scalable-mode decided, and not the tables */
+        return s->scalable_mode && !s->nested ? reason :
+               VTD_FR_INTERRUPT_ADDR;                   /* LGN.4 */
     default:
         return is_write ? VTD_FR_WRITE : VTD_FR_READ;   /* LGN.2, LGN.3 */
     }
@@ -320,10 +352,11 @@ int vtd_walk(IntelIOMMUState *s, const VTDTables *tables, uint64_t addr,
         g_assert_not_reached();
     }
     if (!ret) {
-        ret = vtd_keep_from_interrupts(addr, page);
+        ret = vtd_keep_from_interrupts(s, addr, page);
     }
-    if (ret && !tables->scalable) {
-        ret = -vtd_legacy_reason(-ret, is_write);
+    if (ret && tables->pgtt == VTD_SM_PASID_ENTRY_SLT &&
+        !(tables->scalable && s->nested)) {
+        ret = -vtd_legacy_reason(s, -ret, is_write);
     }
     return ret;
 }

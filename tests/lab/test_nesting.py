@@ -175,9 +175,8 @@ def fault_of(host: Host, nest: Nest, answer: int) -> Fault:
     for _ in range(600):
         assert nest.copy(SOURCE, SINK) == answer
         lines = host.check("dmesg | grep 'fault reason' || usleep 100000")
-        # The base gives a request without PASID the number of RID_PASID.
         if match := re.search(
-                r'\[DMA (\w+) (?:NO_PASID|PASID 0x0)\] Request device '
+                r'\[DMA (\w+) NO_PASID\] Request device '
                 r'\[([0-9a-f:.]+)\] fault addr (\w+) '
                 r'\[fault reason (\w+)\]', lines):
             access, device, iova, reason = match.groups()

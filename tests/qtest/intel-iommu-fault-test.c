@@ -11,8 +11,6 @@
 #include "qemu/bswap.h"
 #include "vtd-dma.h"
 
-/* Faults of the PASID tables */
-
 static void assert_entry_faults(VtdDevice *dev, uint64_t at, uint64_t clear,
                                 uint64_t set, unsigned int reason)
 {
@@ -25,6 +23,37 @@ static void assert_entry_faults(VtdDevice *dev, uint64_t at, uint64_t clear,
     assert_read_faults(dev, IOVA + 8, reason);
     vtd_store(dev->guest, at, entry);
 }
+
+/* Faults of the root and the context table */
+
+#define ROOT_RESERVED       BIT_ULL(1)
+#define CONTEXT_RESERVED    BIT_ULL(5)
+
+static void test_fault_context(void)
+{
+    VtdGuest *guest = start_nested();
+    Mapping m;
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
+        /* a root entry has one word for each half of the bus */
+        uint64_t root = guest->root + 8 * i;
+
+        map_nested(&m, &guest->dev[i], DOMAIN, 4);
+        assert_entry_faults(m.dev, root, ENTRY_P, 0, 0x39);
+        assert_entry_faults(m.dev, root, 0, ROOT_RESERVED, 0x3a);
+        assert_entry_faults(m.dev, root, ENTRY_ADDRESS, VTD_NOT_RAM, 0x40);
+        assert_entry_faults(m.dev, m.dev->context, ENTRY_P, 0, 0x41);
+        assert_entry_faults(m.dev, m.dev->context, 0, CONTEXT_RESERVED, 0x42);
+        vtd_invalidate_context_global(guest);
+        assert_reads(m.dev, m.iova, m.at);
+    }
+    vtd_set_root(guest, VTD_NOT_RAM | VTD_RTADDR_SCALABLE);
+    assert_read_faults(m.dev, m.iova, 0x38);
+    vtd_quit(guest);
+}
+
+/* Faults of the PASID tables */
 
 static void test_fault_pasid_tables(void)
 {
@@ -471,17 +500,23 @@ static void test_fault_input_beyond(void)
     vtd_quit(guest);
 }
 
-/* MGAW is less than what four levels span */
+/* MGAW is less than what four levels span; only x-flts=off has such a one */
 static void test_fault_input_beyond_mgaw(void)
 {
     VtdGuest *guest = start_scalable(SCALABLE ",aw-bits=42");
+    VtdFault fault;
     Mapping m;
 
     map_second(&m, &guest->dev[0], DOMAIN, 4);
     vtd_map(&m.second, BIT_ULL(42) - VTD_PAGE, FRAME(1), 1);
     vtd_map(&m.second, BIT_ULL(42), FRAME(1), 1);
     assert_reads(m.dev, BIT_ULL(42) - 8, FRAME(1) + VTD_PAGE - 8);
-    assert_both_fault(m.dev, BIT_ULL(42), 0x84);
+    g_assert_cmpuint(vtd_copy(m.dev, BIT_ULL(42), VTD_WINDOW, 8), ==,
+                     DMA_TESTDEV_READ_FAILED);
+    fault = vtd_take_fault(guest);
+    g_assert_true(fault.recorded);
+    g_assert_cmphex(fault.reason, ==, 4);
+    g_assert_cmphex(fault.page, ==, BIT_ULL(42));
     vtd_quit(guest);
 }
 
@@ -685,6 +720,13 @@ static void test_fault_processing_disabled(void)
     vtd_change(guest, m.dev->context, 0, ENTRY_FPD);
     vtd_invalidate_context_device(m.dev, DOMAIN);
     assert_silent(m.dev, nowhere);
+    vtd_change(guest, m.dev->context, ENTRY_P, 0);
+    vtd_invalidate_context_device(m.dev, DOMAIN);
+    assert_silent(m.dev, nowhere);
+    vtd_change(guest, m.dev->context, 0, ENTRY_P | CONTEXT_RESERVED);
+    assert_silent(m.dev, nowhere);
+    vtd_change(guest, guest->root, 0, ROOT_RESERVED);
+    assert_read_faults(m.dev, nowhere, 0x3a);
     vtd_quit(guest);
 }
 
@@ -700,32 +742,11 @@ static void test_fault_not_qualified(void)
     vtd_quit(guest);
 }
 
-/* Without x-nested=on the entries are as strict */
-
-static void test_fault_second_reserved_alone(void)
-{
-    VtdGuest *guest = start_scalable(SCALABLE);
-    Mapping m;
-
-    map_second(&m, &guest->dev[1], DOMAIN, 3);
-    try_second_reserved(&m, m.iova, 1);
-    vtd_quit(guest);
-}
-
-static void test_fault_first_reserved_alone(void)
-{
-    VtdGuest *guest = start_scalable(FIRST_STAGE);
-    Mapping m;
-
-    map_first(&m, &guest->dev[1], DOMAIN);
-    try_first_reserved(&m, 1);
-    vtd_quit(guest);
-}
-
 int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 
+    qtest_add_func("/intel-iommu-fault/context", test_fault_context);
     qtest_add_func("/intel-iommu-fault/pasid-tables", test_fault_pasid_tables);
     qtest_add_func("/intel-iommu-fault/pasid-tables-later",
                    test_fault_pasid_tables_later);
@@ -775,10 +796,6 @@ int main(int argc, char **argv)
                    test_fault_processing_disabled);
     qtest_add_func("/intel-iommu-fault/not-qualified",
                    test_fault_not_qualified);
-    qtest_add_func("/intel-iommu-fault/second-reserved-alone",
-                   test_fault_second_reserved_alone);
-    qtest_add_func("/intel-iommu-fault/first-reserved-alone",
-                   test_fault_first_reserved_alone);
 
     return g_test_run();
 }

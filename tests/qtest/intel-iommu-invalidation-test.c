@@ -376,14 +376,14 @@ static void test_iotlb_pages_nested(void)
     vtd_quit(guest);
 }
 
-/* The whole PASID; not another in the domain */
+/* The whole PASID, of any type; not another in the domain */
 static void test_pasid_all(void)
 {
     VtdGuest *guest = start_nested();
     unsigned int type;
     Mapping a, b;
 
-    for (type = PGTT_FIRST; type <= PGTT_NESTED; type += 2) {
+    for (type = PGTT_FIRST; type <= PGTT_NESTED; type++) {
         map_stale(&a, &guest->dev[0], type, DOMAIN);
         map_stale(&b, &guest->dev[1], type, DOMAIN);
         vtd_invalidate_pasid(guest, DOMAIN, a.dev->pasid);
@@ -453,7 +453,6 @@ static void test_pasid_pages(void)
     vtd_quit(guest);
 }
 
-/* A second stage's pages are no matter of the PASID's */
 /* CAP.MAMV, 18 here, limits the second stage alone (VT-d 11.4.2) */
 static void test_pasid_pages_wide(void)
 {
@@ -472,6 +471,29 @@ static void test_pasid_pages_wide(void)
     vtd_quit(guest);
 }
 
+/* Not more than the mask says */
+static void test_pasid_pages_wide_range(void)
+{
+    VtdGuest *guest = start_nested();
+    Mapping m;
+    uint64_t far, leaf;
+
+    map_stale(&m, &guest->dev[0], PGTT_FIRST, DOMAIN);
+    far = m.iova + 4 * GiB;
+    leaf = vtd_map(&m.first, far, FRAME(6), 1);
+    assert_reads(m.dev, far, FRAME(6));
+    vtd_change(guest, leaf, ENTRY_ADDRESS, FRAME(7));
+    vtd_invalidate_pasid_pages(guest, DOMAIN, m.dev->pasid, m.iova & -4 * GiB,
+                               20);
+    assert_moved(&m, 0);
+    assert_reads(m.dev, far, FRAME(6));
+    vtd_invalidate_pasid_pages(guest, DOMAIN, m.dev->pasid, m.iova & -8 * GiB,
+                               21);
+    assert_reads(m.dev, far, FRAME(7));
+    vtd_quit(guest);
+}
+
+/* A second stage's pages are no matter of the PASID's */
 static void test_pasid_pages_second(void)
 {
     VtdGuest *guest = start_nested();
@@ -690,6 +712,8 @@ int main(int argc, char **argv)
     qtest_add_func("/intel-iommu-invalidation/pasid/pages", test_pasid_pages);
     qtest_add_func("/intel-iommu-invalidation/pasid/pages-wide",
                    test_pasid_pages_wide);
+    qtest_add_func("/intel-iommu-invalidation/pasid/pages-wide-range",
+                   test_pasid_pages_wide_range);
     qtest_add_func("/intel-iommu-invalidation/pasid/pages-second",
                    test_pasid_pages_second);
     qtest_add_func("/intel-iommu-invalidation/pasid/pages-nested-2m",

@@ -4,7 +4,8 @@
  * A device without a host does DMA through tables that the test has in the
  * guest's RAM; bytes, results and Fault Recording Register are compared.
  * intel-iommu-fault-test.c has each fault, intel-iommu-invalidation-test.c what
- * is cached, intel-iommu-walk-test.c tables made at random.
+ * is cached, intel-iommu-walk-test.c tables made at random, and
+ * intel-iommu-base-test.c what a guest sees without x-nested=on.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -40,11 +41,15 @@ static void test_property_off(void)
     static const char *const modes[] = { "", SCALABLE, FIRST_STAGE };
     int i;
 
+    if (!have_base()) {
+        return;
+    }
+
     for (i = 0; i < ARRAY_SIZE(modes); i++) {
         g_autofree char *without = g_strconcat(Q35 "-device intel-iommu",
                                                modes[i], NULL);
         g_autofree char *off = g_strconcat(without, ",x-nested=off", NULL);
-        GuestView a = start_and_read_guest_view(without);
+        GuestView a = start_base_and_read_guest_view(without);
         GuestView b = start_and_read_guest_view(off);
 
         assert_same_view(&a, &b);
@@ -467,9 +472,10 @@ static void try_legacy(VtdDevice *dev, uint64_t at, uint64_t clear,
     vtd_store(dev->guest, at, entry);
 }
 
-static void assert_legacy(const char *options)
+/* A guest that leaves RTADDR.TTM at legacy mode */
+static void test_mode_legacy(void)
 {
-    VtdGuest *guest = vtd_start(options);
+    VtdGuest *guest = vtd_start(NESTED);
     VtdDevice *dev = &guest->dev[1];
     VtdStage second = vtd_second_stage(guest, 3);
     uint64_t leaf = vtd_map(&second, NARROW_IOVA, FRAME(0), 1);
@@ -494,37 +500,11 @@ static void assert_legacy(const char *options)
     vtd_change(guest, dev->context, ENTRY_ADDRESS, VTD_NOT_RAM);
     vtd_invalidate_context_global(guest);
     assert_read_faults(dev, NARROW_IOVA + 8 * VTD_PAGE, 3);
-    vtd_quit(guest);
-}
-
-static void test_mode_legacy(void)
-{
-    assert_legacy("");
-}
-
-/* A guest that leaves RTADDR.TTM at legacy mode */
-static void test_mode_legacy_with_nested(void)
-{
-    assert_legacy(NESTED);
-}
-
-static void test_mode_scalable(void)
-{
-    VtdGuest *guest = start_scalable(SCALABLE);
-    Mapping m;
-
-    map_second(&m, &guest->dev[1], DOMAIN, 3);
-    try_second_rights(&m, m.iova, 1);
-    vtd_quit(guest);
-}
-
-static void test_mode_first_stage(void)
-{
-    VtdGuest *guest = start_scalable(FIRST_STAGE);
-    Mapping m;
-
-    map_first(&m, &guest->dev[1], DOMAIN);
-    try_first_rights(&m, 1);
+    vtd_change(guest, dev->context, ENTRY_P, 0);
+    vtd_invalidate_context_global(guest);
+    assert_read_faults(dev, NARROW_IOVA, 2);
+    vtd_change(guest, guest->root, ENTRY_P, 0);
+    assert_read_faults(dev, NARROW_IOVA, 1);
     vtd_quit(guest);
 }
 
@@ -559,11 +539,6 @@ int main(int argc, char **argv)
                    test_rights_nested_narrow);
     qtest_add_func("/intel-iommu-nested/rights/of-both", test_rights_of_both);
     qtest_add_func("/intel-iommu-nested/mode/legacy", test_mode_legacy);
-    qtest_add_func("/intel-iommu-nested/mode/legacy-with-nested",
-                   test_mode_legacy_with_nested);
-    qtest_add_func("/intel-iommu-nested/mode/scalable", test_mode_scalable);
-    qtest_add_func("/intel-iommu-nested/mode/first-stage",
-                   test_mode_first_stage);
 
     return g_test_run();
 }

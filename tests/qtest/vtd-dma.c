@@ -63,12 +63,6 @@ void assert_writes(VtdDevice *dev, uint64_t iova, uint64_t at)
     g_assert_cmphex(vtd_load(dev->guest, at), ==, value);
 }
 
-/* Only in scalable mode; who has found no tables does not tell the PASID */
-static bool tells_pasid(unsigned int reason)
-{
-    return reason >= 0x70;
-}
-
 static void assert_fault_is(VtdDevice *dev, uint64_t iova, bool is_read,
                             unsigned int reason)
 {
@@ -78,10 +72,8 @@ static void assert_fault_is(VtdDevice *dev, uint64_t iova, bool is_read,
     g_assert_cmpuint(fault.is_read, ==, is_read);
     g_assert_cmphex(fault.sid, ==, dev->sid);
     g_assert_cmphex(fault.page, ==, iova & ~(VTD_PAGE - 1));
-    g_assert_cmpuint(fault.has_pasid, ==, tells_pasid(reason));
-    if (fault.has_pasid) {
-        g_assert_cmphex(fault.pasid, ==, dev->pasid);
-    }
+    /* the request had none, and RID_PASID is the context entry's */
+    g_assert_false(fault.has_pasid);
 }
 
 void assert_read_faults(VtdDevice *dev, uint64_t iova, unsigned int reason)

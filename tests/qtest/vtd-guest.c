@@ -16,7 +16,6 @@
 #define ECAP                0x10
 #define GCMD                0x18
 #define GSTS                0x1c
-#define RTADDR              0x20
 #define FSTS                0x34
 #define IQH                 0x80
 #define IQT                 0x88
@@ -55,22 +54,24 @@ static void open_device(VtdGuest *guest, VtdDevice *dev, unsigned int slot)
     dev->bar = qpci_iomap(dev->pci, 0, NULL);
 }
 
-VtdGuest *vtd_start(const char *options)
+/* -device intel-iommu@options, and two of @device */
+static VtdGuest *start(const char *binary, const char *options,
+                       const char *device)
 {
     VtdGuest *guest = g_new0(VtdGuest, 1);
-    g_autofree char *path = NULL;
+    g_autofree char *path = NULL, *args = NULL;
     int i, fd = create_ram(&path);
 
     guest->ram = mmap(NULL, VTD_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
                       fd, 0);
     g_assert_true(guest->ram != MAP_FAILED);
     close(fd);
-    guest->qts = qtest_initf(
+    args = g_strdup_printf(
         "-nodefaults -M q35,memory-backend=ram -m 2G"
         " -object memory-backend-file,id=ram,size=2G,share=on,mem-path=%s"
-        " -device intel-iommu%s"
-        " -device dma-testdev,addr=%x -device dma-testdev,addr=%x",
-        path, options, slots[0], slots[1]);
+        " -device intel-iommu%s -device %s,addr=%x -device %s,addr=%x",
+        path, options, device, slots[0], device, slots[1]);
+    guest->qts = qtest_init_with_env(binary, args, true);
     unlink(path);
 
     guest->next_page = VTD_STRUCTURES;
@@ -79,6 +80,16 @@ VtdGuest *vtd_start(const char *options)
         open_device(guest, &guest->dev[i], slots[i]);
     }
     return guest;
+}
+
+VtdGuest *vtd_start(const char *options)
+{
+    return start(NULL, options, "dma-testdev");
+}
+
+VtdGuest *vtd_start_edu(const char *binary, const char *options)
+{
+    return start(binary, options, "edu,dma_mask=0xffffffffffffffff");
 }
 
 void vtd_quit(VtdGuest *guest)
@@ -135,6 +146,11 @@ void vtd_writeq(VtdGuest *guest, unsigned int reg, uint64_t value)
     qtest_writeq(guest->qts, REGISTERS + reg, value);
 }
 
+void vtd_read_registers(VtdGuest *guest, uint8_t *registers)
+{
+    qtest_memread(guest->qts, REGISTERS, registers, VTD_REGISTERS_SIZE);
+}
+
 static void command(VtdGuest *guest, uint32_t bit)
 {
     uint32_t status = qtest_readl(guest->qts, REGISTERS + GSTS);
@@ -147,7 +163,7 @@ static void command(VtdGuest *guest, uint32_t bit)
 
 void vtd_set_root(VtdGuest *guest, uint64_t rtaddr)
 {
-    vtd_writeq(guest, RTADDR, rtaddr);
+    vtd_writeq(guest, VTD_RTADDR, rtaddr);
     command(guest, GCMD_SRTP);
 }
 
@@ -195,6 +211,26 @@ unsigned int vtd_copy(VtdDevice *dev, uint64_t src, uint64_t dst, size_t len)
     qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_LEN, len);
     qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_START, 1);
     return qpci_io_readq(dev->pci, dev->bar, DMA_TESTDEV_RESULT);
+}
+
+/* edu (docs/specs/edu.rst) */
+#define EDU_SRC             0x80
+#define EDU_DST             0x88
+#define EDU_COUNT           0x90
+#define EDU_COMMAND         0x98
+#define EDU_RUN             1
+#define EDU_WRITE           2
+#define EDU_BUFFER          0x40000
+#define EDU_DELAY           (100 * 1000 * 1000) /* ns */
+
+void vtd_edu_dma(VtdDevice *dev, uint64_t iova, bool is_write)
+{
+    qpci_io_writeq(dev->pci, dev->bar, EDU_SRC, is_write ? EDU_BUFFER : iova);
+    qpci_io_writeq(dev->pci, dev->bar, EDU_DST, is_write ? iova : EDU_BUFFER);
+    qpci_io_writeq(dev->pci, dev->bar, EDU_COUNT, 8);
+    qpci_io_writeq(dev->pci, dev->bar, EDU_COMMAND,
+                   EDU_RUN | (is_write ? EDU_WRITE : 0));
+    qtest_clock_step(dev->guest->qts, EDU_DELAY);
 }
 
 /* Invalidations */

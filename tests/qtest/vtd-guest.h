@@ -31,6 +31,10 @@
 #define VTD_WINDOW          (256 * MiB)
 #define VTD_DATA            (512 * MiB)
 
+/* Registers: bytes of all, and the one for the root table */
+#define VTD_REGISTERS_SIZE  0x230
+#define VTD_RTADDR          0x20
+
 /* Addresses without memory, in and above the machine's first 4 GiB */
 #define VTD_NOT_RAM         (512 * GiB - 64 * KiB)
 #define VTD_INTERRUPTS      0xfee00000
@@ -97,6 +101,11 @@ typedef struct VtdFault {
 
 /* The VM with -device intel-iommu@options, translation off; see vtd_quit() */
 VtdGuest *vtd_start(const char *options);
+/*
+ * The same of the QEMU that @binary of the environment names, and with edu in
+ * place of dma-testdev: a QEMU without this series has that one too
+ */
+VtdGuest *vtd_start_edu(const char *binary, const char *options);
 void vtd_quit(VtdGuest *guest);
 
 /* A page of RAM with zeros */
@@ -110,6 +119,9 @@ void vtd_change(VtdGuest *guest, uint64_t addr, uint64_t clear, uint64_t set);
 uint64_t vtd_readq(VtdGuest *guest, unsigned int reg);
 void vtd_writeq(VtdGuest *guest, unsigned int reg, uint64_t value);
 
+/* VTD_REGISTERS_SIZE bytes, the Fault Recording Register being the last */
+void vtd_read_registers(VtdGuest *guest, uint8_t *registers);
+
 /* Root Table Address Register := @rtaddr, and set it; as guests do, alone */
 void vtd_set_root(VtdGuest *guest, uint64_t rtaddr);
 void vtd_enable(VtdGuest *guest);
@@ -119,6 +131,9 @@ VtdFault vtd_take_fault(VtdGuest *guest);
 
 /* DMA; the result is a DMA_TESTDEV_* */
 unsigned int vtd_copy(VtdDevice *dev, uint64_t src, uint64_t dst, size_t len);
+
+/* edu's, of 8 bytes between a buffer of its own and @iova */
+void vtd_edu_dma(VtdDevice *dev, uint64_t iova, bool is_write);
 
 /* Invalidations, through the queue (VT-d 6.5.2) */
 void vtd_invalidate_context_global(VtdGuest *guest);
