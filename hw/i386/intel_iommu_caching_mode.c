@@ -13,6 +13,7 @@
 #include "hw/misc/host-iommu-testdev.h"
 #include "hw/pci/pci.h"
 #include "hw/pci/pci_device.h"
+#include "system/host_iommu_vtd.h"
 #include "intel_iommu_caching_mode.h"
 #include "intel_iommu_given.h"
 
@@ -72,7 +73,8 @@ bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp)
 
 bool vtd_check_hotplug(IntelIOMMUState *s, DeviceState *dev, Error **errp)
 {
-    return !vtd_is_assigned(OBJECT(dev)) ||
+    /* With x-nested=on no device is taken, and this would be no help */
+    return !vtd_is_assigned(OBJECT(dev)) || s->ecap & R_VTD_ECAP_NEST_MASK ||
            vtd_check_caching_mode(s, false, errp);
 }
 

@@ -45,17 +45,23 @@ static VTDHostDevice *vtd_find_host_device(IntelIOMMUState *s, PCIBus *bus,
     return NULL;
 }
 
+static bool vtd_check_not_nested(IntelIOMMUState *s, Error **errp)
+{
+    if (!(s->ecap & R_VTD_ECAP_NEST_MASK)) {
+        return true;
+    }
+    error_setg(errp, "intel-iommu does not support assigned devices with "
+               "x-nested=on: its nested translation is emulated only (use "
+               "x-nested=off and x-flts=off)");
+    return false;
+}
+
 bool vtd_check_host(IntelIOMMUState *s, HostIOMMUDevice *hiod, Error **errp)
 {
     bool open = !s->host->frozen;
 
-    if (s->ecap & R_VTD_ECAP_NEST_MASK) {
-        error_setg(errp, "intel-iommu does not support assigned devices with "
-                   "x-nested=on: its nested translation is emulated only (use "
-                   "x-nested=off and x-flts=off)");
-        return false;
-    }
-    if (!vtd_check_caching_mode(s, open, errp) ||
+    if (!vtd_check_not_nested(s, errp) ||
+        !vtd_check_caching_mode(s, open, errp) ||
         !vtd_check_host_caps(s, hiod, open, errp)) {
         return false;
     }
@@ -131,15 +137,20 @@ uint64_t vtd_get_viommu_flags(void *opaque)
 {
     IntelIOMMUState *s = opaque;
 
-    return s->flts ? VIOMMU_FLAG_WANT_NESTING_PARENT : 0;
+    /* With x-nested=on no device is taken, whatever its attach gives */
+    return s->flts && !(s->ecap & R_VTD_ECAP_NEST_MASK) ?
+           VIOMMU_FLAG_WANT_NESTING_PARENT : 0;
 }
 
 bool vtd_check_unknown_host(IntelIOMMUState *s, DeviceState *dev,
                             Error **errp)
 {
+    if (!vtd_is_assigned(OBJECT(dev))) {
+        return true;
+    }
     /* With x-flts=on, whoever brings the device sees the flags and refuses */
-    return s->flts || !vtd_is_assigned(OBJECT(dev)) ||
-           vtd_check_host_caps(s, NULL, !s->host->frozen, errp);
+    return vtd_check_not_nested(s, errp) &&
+           (s->flts || vtd_check_host_caps(s, NULL, !s->host->frozen, errp));
 }
 
 bool vtd_host_is_frozen(IntelIOMMUState *s)

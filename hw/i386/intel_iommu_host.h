@@ -94,7 +94,8 @@ bool vtd_foreach_host_device(IntelIOMMUState *s, VTDHostDeviceFn *fn,
  *
  * @opaque: the IntelIOMMUState
  *
- * Returns: VIOMMU_FLAG_WANT_NESTING_PARENT with x-flts=on, or 0
+ * Returns: VIOMMU_FLAG_WANT_NESTING_PARENT with x-flts=on, or 0; with
+ * x-nested=on too, which takes no device
  */
 uint64_t vtd_get_viommu_flags(void *opaque);
 

@@ -29,6 +29,12 @@ STAGE_1_REFUSAL = (
     'Failed to set vIOMMU: intel-iommu does not support assigned devices '
     'with x-flts=on: stage-1 passthrough is not there yet (use x-flts=off)')
 
+# An intel-iommu that nests itself, and why no device is assigned to it.
+NESTED = {'x-scalable-mode': 'on', 'x-flts': 'on', 'x-nested': 'on'}
+NESTED_REFUSAL = (
+    'intel-iommu does not support assigned devices with x-nested=on: its '
+    'nested translation is emulated only (use x-nested=off and x-flts=off)')
+
 
 def vfio_properties(device: Assignable, backend: str) -> str:
     """The vfio-pci device that assigns @device through @backend."""

@@ -6,13 +6,13 @@ the host cannot, and what it leaves as it was.
 
 import re
 from pathlib import Path
-from typing import Iterator, List
+from typing import Dict, Iterator, List
 
 import pytest
 
-from assignment import (BACKENDS, STOPPED_PORT, assigned, hot,
-                        memory_refusal, nesting_refusal, refused_at_start,
-                        start_story, unassigned)
+from assignment import (BACKENDS, NESTED, NESTED_REFUSAL, STOPPED_PORT,
+                        assigned, hot, memory_refusal, nesting_refusal,
+                        refused_at_start, start_story, unassigned)
 from buildtree import BuildTree
 from device import nvme
 from guest import Refused
@@ -64,6 +64,26 @@ def test_nesting_parent_is_refused_at_hotplug(host: Host,
             guest.plug(hot(device, backend))
         assert str(refusal.value) == (f'vfio {device.address}: '
                                       f'{nesting_refusal(backend, lacks)}')
+        assert guest.open_files() == before
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_nested_is_refused(host: Host, backend: str) -> None:
+    """A vIOMMU that nests itself takes no device; whatever caching-mode is,
+    and it is the first thing that is said."""
+    device = host.devices[0]
+    options: Dict[str, object] = {'caching-mode': None, **NESTED}
+    with pytest.raises(Refused) as refusal:
+        with host.guest(assigned(device, backend, None, '128M', **options)):
+            pass
+    assert str(refusal.value).splitlines()[-1] == refused_at_start(
+        device, backend, f'Failed to set vIOMMU: {NESTED_REFUSAL}')
+    with host.guest([*unassigned(backend, None, '128M', **options),
+                     *STOPPED_PORT]) as guest:
+        before = guest.open_files()
+        with pytest.raises(ExecuteError) as error:
+            guest.plug(hot(device, backend))
+        assert str(error.value) == NESTED_REFUSAL
         assert guest.open_files() == before
 
 

@@ -10,9 +10,10 @@ from typing import Dict, Iterator, List
 
 import pytest
 
-from assignment import (BACKENDS, MEDIATED_NESTING_REFUSAL, STOPPED_PORT,
-                        assigned, caching_mode_refusal, hot,
-                        refused_at_start, unassigned)
+from assignment import (BACKENDS, MEDIATED_NESTING_REFUSAL, NESTED,
+                        NESTED_REFUSAL, STOPPED_PORT, assigned,
+                        caching_mode_refusal, hot, refused_at_start,
+                        unassigned)
 from buildtree import BuildTree
 from device import MediatedDevice
 from guest import Guest, Refused
@@ -87,6 +88,25 @@ def test_stage_1_is_refused(host: Host, backend: str) -> None:
     # What KVM says without /dev/kvm comes before.
     assert str(refusal.value).splitlines()[-1] == refused_at_start(
         CARD, backend, MEDIATED_NESTING_REFUSAL)
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_nested_is_refused(host: Host, backend: str) -> None:
+    """A vIOMMU that nests itself takes no device, at start and later."""
+    options = {**LEFT_OPEN, **NESTED}
+    with pytest.raises(Refused) as refusal:
+        with host.guest(assigned(CARD, backend, None, MEMORY, **options)):
+            pass
+    assert str(refusal.value).splitlines()[-1] == (
+        'qemu-system-x86_64: vfio-pci /machine/peripheral-anon/device[1]: '
+        f'{NESTED_REFUSAL}')
+    with host.guest([*unassigned(backend, None, MEMORY, **options),
+                     *STOPPED_PORT]) as guest:
+        before = guest.open_files()
+        with pytest.raises(ExecuteError) as error:
+            guest.plug(hot(CARD, backend))
+        assert str(error.value) == NESTED_REFUSAL
+        assert guest.open_files() == before
 
 
 @pytest.mark.parametrize('backend', BACKENDS)

@@ -75,15 +75,25 @@ static void test_property_assigned(void)
         "intel-iommu does not support assigned devices with x-nested=on: its "
         "nested translation is emulated only (use x-nested=off and "
         "x-flts=off)";
-    QTestState *qts;
+    static const char *const caching_modes[] = {
+        "", ",caching-mode=off", ",caching-mode=on"
+    };
+    int i;
 
-    assert_device_refused("-M q35 -device intel-iommu" NESTED
-                          " -device host-iommu-testdev", error);
-    qts = qtest_init(Q35 "-device intel-iommu" NESTED ",caching-mode=on"
-                     " -device pcie-root-port,id=rp1");
-    assert_hotplug_refused(qts, "{\"driver\":\"host-iommu-testdev\","
-                                "\"id\":\"dev1\",\"bus\":\"rp1\"}", error);
-    qtest_quit(qts);
+    for (i = 0; i < ARRAY_SIZE(caching_modes); i++) {
+        g_autofree char *args = g_strconcat(
+            Q35 "-device intel-iommu" NESTED, caching_modes[i],
+            " -device pcie-root-port,id=rp1", NULL);
+        g_autofree char *with = g_strconcat(
+            args, " -device host-iommu-testdev", NULL);
+        QTestState *qts;
+
+        assert_device_refused(with, error);
+        qts = qtest_init(args);
+        assert_hotplug_refused(qts, "{\"driver\":\"host-iommu-testdev\","
+                                    "\"id\":\"dev1\",\"bus\":\"rp1\"}", error);
+        qtest_quit(qts);
+    }
 }
 
 /* A device like any other */
