@@ -9,6 +9,7 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "hw/iommu.h"
+#include "system/iommufd.h"
 #include "trace.h"
 #include "viommu-flags.h"
 
@@ -27,8 +28,9 @@ bool vfio_check_viommu_flags(VFIODevice *vdev, Error **errp)
     if (!vdev->iommufd) {
         error_setg(errp, "the vIOMMU wants to nest on the device's page "
                    "tables, which VFIO's legacy backend cannot (intel-iommu "
-                   "has x-flts=on: give the device iommufd=, or use "
-                   "x-flts=off)");
+                   "has x-flts=on: %suse x-flts=off)",
+                   object_class_by_name(TYPE_IOMMUFD_BACKEND) ?
+                   "give the device iommufd=, or " : "");
         return false;
     }
     return true;

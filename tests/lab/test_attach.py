@@ -10,16 +10,16 @@ from typing import Dict, Iterator, List
 
 import pytest
 
-from assignment import (BACKENDS, NESTED, NESTED_REFUSAL, STOPPED_PORT,
-                        assigned, hot, memory_refusal, nesting_refusal,
-                        refused_at_start, start_story, unassigned)
+from assignment import (BACKENDS, NESTED_REFUSAL, STOPPED_PORT, assigned, hot,
+                        memory_refusal, nesting_refusal, refused_at_start,
+                        start_story, unassigned)
 from buildtree import BuildTree
 from device import nvme
 from guest import Refused
 from host import BASE_QEMU, QEMU, Host
 from monitor import ExecuteError
+from vtd import NESTED, STAGE_1
 
-STAGE_1 = {'x-scalable-mode': 'on', 'x-flts': 'on'}
 LACKS = {
     'off': 'it lacks scalable mode, second-stage translation, nested '
            'translation',

@@ -10,21 +10,19 @@ from typing import Dict, Iterator, List
 
 import pytest
 
-from assignment import (BACKENDS, MEDIATED_NESTING_REFUSAL, NESTED,
-                        NESTED_REFUSAL, STOPPED_PORT, assigned,
-                        caching_mode_refusal, hot, refused_at_start,
-                        unassigned)
+from assignment import (BACKENDS, MEDIATED_NESTING_REFUSAL, NESTED_REFUSAL,
+                        STOPPED_PORT, assigned, caching_mode_refusal, hot,
+                        refused_at_start, unassigned)
 from buildtree import BuildTree
 from device import MediatedDevice
 from guest import Guest, Refused
 from host import BASE_QEMU, QEMU, Host
 from monitor import ExecuteError
 from view import shown
-from vtd import read_capabilities
+from vtd import NESTED, STAGE_1, read_capabilities
 
 MEMORY = '128M'
 CARD = MediatedDevice('6c1f0b9e-3a52-4c4e-9d1b-7f60a8f2d155')
-STAGE_1 = {'x-scalable-mode': 'on', 'x-flts': 'on'}
 LEFT_OPEN: Dict[str, object] = {'caching-mode': None}
 
 

@@ -18,7 +18,7 @@ import pytest
 from buildtree import BuildTree
 from device import Device, nvme
 from host import Host
-from vtd import is_in_scalable_mode, read_capabilities
+from vtd import STAGE_1, is_in_scalable_mode, read_capabilities
 
 FRAMES = 200
 PATIENCE = 120.0        # seconds for a frame to come
@@ -94,7 +94,7 @@ def fixture_host(request: pytest.FixtureRequest, tree: BuildTree,
              for slot, path in enumerate((disk_content, blank), 3)]
     cards = [wire.card(slot) for slot, wire in enumerate(wires, 5)]
     with Host(tree, f'nested-linux-{nested}-{MODES[strict]}',
-              {'x-scalable-mode': 'on', 'x-flts': 'on', 'x-nested': nested},
+              {**STAGE_1, 'x-nested': nested},
               [*disks, *cards], memory='1G', kernel=strict) as machine:
         assert is_in_scalable_mode(machine.machine.monitor)
         ecap = read_capabilities(machine.machine.monitor).ecap

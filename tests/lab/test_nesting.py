@@ -17,12 +17,11 @@ from device import dma_testdev
 from host import Host
 from nesting import (ACCESSED, BASE, DIRTY, EVERY_PAGE, LARGE_PAGE, PAGE,
                      SIZE, WRITABLE, FirstStage, Nest, Program)
-from vtd import read_capabilities
+from vtd import NESTED, STAGE_1, read_capabilities
 
-NESTS = {'x-scalable-mode': 'on', 'x-flts': 'on', 'x-nested': 'on'}
 DOES_NOT = {
     'second-stage': {'x-scalable-mode': 'on'},
-    'first-stage': {'x-scalable-mode': 'on', 'x-flts': 'on'},
+    'first-stage': STAGE_1,
 }
 
 # What dma-testdev answers.
@@ -46,7 +45,7 @@ NOT_WRITABLE = 0x85
 @pytest.fixture(name='host', scope='module')
 def fixture_host(tree: BuildTree) -> Iterator[Host]:
     """A host that nests."""
-    with Host(tree, 'nesting', NESTS, [dma_testdev(slot=3)],
+    with Host(tree, 'nesting', NESTED, [dma_testdev(slot=3)],
               memory='1G') as machine:
         yield machine
 

@@ -19,10 +19,10 @@ from guest import Refused
 from host import Host
 from monitor import ExecuteError
 from view import shown
+from vtd import NESTED, STAGE_1
 
 BACKEND = 'iommufd'
 MEMORY = '128M'
-STAGE_1 = {'x-scalable-mode': 'on', 'x-flts': 'on'}
 TRACE = ('-trace', 'iommufd_backend_*', '-trace', 'host_iommu_*')
 
 NEST_PARENT = 1     # IOMMU_HWPT_ALLOC_NEST_PARENT
@@ -31,7 +31,7 @@ NEST_PARENT = 1     # IOMMU_HWPT_ALLOC_NEST_PARENT
 @pytest.fixture(name='host', scope='module')
 def fixture_host(tree: BuildTree, disk_content: Path) -> Iterator[Host]:
     """A host of 48 bits that nests."""
-    with Host(tree, 'nesting-parent', {**STAGE_1, 'x-nested': 'on'},
+    with Host(tree, 'nesting-parent', NESTED,
               [nvme(disk_content, slot=3)]) as machine:
         yield machine
 

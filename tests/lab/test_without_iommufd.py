@@ -13,8 +13,8 @@ import pytest
 
 from artifact import shared_libraries, stripped
 from assignment import (STOPPED_PORT, assigned, hot, migration_blocker,
-                        plug_refusal, unassigned, vfio_properties,
-                        width_refusal)
+                        plug_refusal, refused_at_start, unassigned,
+                        vfio_properties, width_refusal)
 from buildtree import BuildTree
 from cpio import Archive
 from device import nvme
@@ -22,7 +22,7 @@ from guest import Guest, Refused
 from host import CONSOLE, Host
 from monitor import ExecuteError
 from view import shown, sysfs_unit
-from vtd import read_capabilities
+from vtd import STAGE_1, read_capabilities
 
 WIDTH = 39
 MEMORY = '128M'
@@ -99,6 +99,19 @@ def test_given_width_is_refused(host: Host) -> None:
             pass
     assert str(refusal.value).splitlines()[-1] == width_refusal(
         device, 'legacy', guest=48, host=WIDTH)
+
+
+def test_stage_1_is_refused(host: Host) -> None:
+    """Nobody is told to use iommufd."""
+    device = host.devices[1]
+    with pytest.raises(Refused) as refusal:
+        with host.guest(assigned(device, 'legacy', None, MEMORY, **STAGE_1),
+                        program=PROGRAM):
+            pass
+    assert str(refusal.value).splitlines()[-1] == refused_at_start(
+        device, 'legacy',
+        "the vIOMMU wants to nest on the device's page tables, which VFIO's "
+        'legacy backend cannot (intel-iommu has x-flts=on: use x-flts=off)')
 
 
 def test_plug(host: Host) -> None:

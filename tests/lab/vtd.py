@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-What a guest is told about its VT-d unit, as numbers that people compare.
+What a guest is told about its VT-d unit, as numbers that people compare; and
+options that make one.
 
 Register fields: Intel VT-d specification 11.4.2 (CAP), 11.4.3 (ECAP) and
 11.4.5 (RTADDR); ACPI table: 8.1 (DMAR). Widths are in bits.
@@ -17,6 +18,10 @@ CAP_OFFSET = 0x08
 ECAP_OFFSET = 0x10
 RTADDR_OFFSET = 0x20
 DMAR_HAW_OFFSET = 36        # in the ACPI table, its header included
+
+# Options of a unit that has a first stage, and of one that nests.
+STAGE_1 = {'x-scalable-mode': 'on', 'x-flts': 'on'}
+NESTED = {**STAGE_1, 'x-nested': 'on'}
 
 
 @dataclass(frozen=True)
