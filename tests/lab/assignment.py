@@ -10,6 +10,7 @@ import re
 from typing import Dict, List, Optional, Union
 
 from device import Device, MediatedDevice, root_port
+from host import Host
 
 BACKENDS = ('iommufd', 'legacy')
 
@@ -186,3 +187,12 @@ def start_story(device: Device, backend: str, cap: str,
         'host_iommu_adopted mgaw: 48 before, 39 now, by '
         f'{device.address} (host IOMMU dmar0)',
         'host_iommu_frozen width 39, caching-mode 1 from now on']
+
+
+def attach_events(host: Host, options: List[str], program: str) -> List[str]:
+    """What a start of @program with @options traces of VFIO and iommufd, less
+    what differs from run to run."""
+    with host.guest([*options, '-trace', 'iommufd*', '-trace', 'vfio_*'],
+                    program=program) as guest:
+        return re.sub(r'0x[0-9a-f]{9,}|(?<=fd=)\d+|\(\d+\)', 'N',
+                      guest.log()).splitlines()

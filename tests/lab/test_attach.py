@@ -4,15 +4,14 @@ How VFIO attaches a device: what the vIOMMU wants of it, what is told when
 the host cannot, and what it leaves as it was.
 """
 
-import re
 from pathlib import Path
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator
 
 import pytest
 
-from assignment import (BACKENDS, NESTED_REFUSAL, STOPPED_PORT, assigned, hot,
-                        memory_refusal, nesting_refusal, refused_at_start,
-                        start_story, unassigned)
+from assignment import (BACKENDS, NESTED_REFUSAL, STOPPED_PORT, assigned,
+                        attach_events, hot, memory_refusal, nesting_refusal,
+                        refused_at_start, start_story, unassigned)
 from buildtree import BuildTree
 from device import nvme
 from guest import Refused
@@ -114,22 +113,13 @@ def test_trace_tells_the_story(host: Host, backend: str) -> None:
                                                        ecap)
 
 
-def attach_events(host: Host, backend: str, program: str) -> List[str]:
-    """What a start of @program traces of VFIO and iommufd, less what differs
-    from run to run."""
-    with host.guest([*assigned(host.devices[0], backend, 39, '128M'),
-                     '-trace', 'iommufd*', '-trace', 'vfio_*'],
-                    program=program) as guest:
-        return re.sub(r'0x[0-9a-f]{9,}|(?<=fd=)\d+|\(\d+\)', 'N',
-                      guest.log()).splitlines()
-
-
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_attaches_as_the_base(host: Host, tree: BuildTree,
                               backend: str) -> None:
     """Without a wish of the vIOMMU's, VFIO does what it always did."""
     if not tree.base_qemu.exists():
         pytest.skip('the pristine base is not built: make base image')
-    ours = attach_events(host, backend, QEMU)
+    options = assigned(host.devices[0], backend, 39, '128M')
+    ours = attach_events(host, options, QEMU)
     assert len(ours) > 10
-    assert ours == attach_events(host, backend, BASE_QEMU)
+    assert ours == attach_events(host, options, BASE_QEMU)

@@ -5,14 +5,14 @@ that its driver makes up. No IOMMU of the host is behind it, so there is
 nothing to adopt or to check, but the guest has to tell what it maps.
 """
 
-import re
-from typing import Dict, Iterator, List
+from typing import Dict, Iterator
 
 import pytest
 
 from assignment import (BACKENDS, MEDIATED_NESTING_REFUSAL, NESTED_REFUSAL,
-                        STOPPED_PORT, assigned, caching_mode_refusal, hot,
-                        refused_at_start, unassigned)
+                        STOPPED_PORT, assigned, attach_events,
+                        caching_mode_refusal, hot, refused_at_start,
+                        unassigned)
 from buildtree import BuildTree
 from device import MediatedDevice
 from guest import Guest, Refused
@@ -55,26 +55,16 @@ def test_caching_mode_comes_on(host: Host, backend: str) -> None:
         assert not read_capabilities(guest.monitor).caching_mode
 
 
-def attach_events(host: Host, backend: str, program: str) -> List[str]:
-    """What a start of @program traces of VFIO and iommufd, less what differs
-    from run to run."""
-    with host.guest([*assigned(CARD, backend, 48, MEMORY),
-                     '-trace', 'iommufd*', '-trace', 'vfio_*'],
-                    program=program) as guest:
-        assert is_plugged(guest)
-        return re.sub(r'0x[0-9a-f]{9,}|(?<=fd=)\d+|\(\d+\)', 'N',
-                      guest.log()).splitlines()
-
-
 @pytest.mark.parametrize('backend', BACKENDS)
 def test_attaches_as_the_base(host: Host, tree: BuildTree,
                               backend: str) -> None:
     """VFIO does with it what it always did."""
     if not tree.base_qemu.exists():
         pytest.skip('the pristine base is not built: make base image')
-    ours = attach_events(host, backend, QEMU)
+    options = assigned(CARD, backend, 48, MEMORY)
+    ours = attach_events(host, options, QEMU)
     assert f'vfio_mdev  ({CARD.name}) is_mdev 1' in ours
-    assert ours == attach_events(host, backend, BASE_QEMU)
+    assert ours == attach_events(host, options, BASE_QEMU)
 
 
 @pytest.mark.parametrize('backend', BACKENDS)

@@ -234,17 +234,9 @@ static void test_fault_first_reserved(void)
     Mapping m;
 
     for (leaf = 1; leaf <= 3; leaf++) {
-        map_first(&m, &guest->dev[0], DOMAIN);
-        m.iova += 512 * GiB;
-        m.at = 1 * GiB;
-        vtd_map(&m.first, m.iova, m.at, leaf);
+        map_first_leaf(&m, &guest->dev[0], leaf);
         try_first_reserved(&m, leaf);
-
-        map_nested(&m, &guest->dev[0], DOMAIN, 4);
-        m.iova += 512 * GiB;
-        m.at = 1 * GiB;
-        vtd_map(&m.first, m.iova, BETWEEN + 1 * GiB, leaf);
-        vtd_map(&m.second, BETWEEN + 1 * GiB, m.at, 3);
+        map_nested_leaves(&m, &guest->dev[0], leaf, 3);
         try_first_reserved(&m, leaf);
     }
     vtd_quit(guest);
@@ -372,15 +364,15 @@ static void test_fault_second_access_narrow(void)
 static void test_fault_second_access_nested(void)
 {
     VtdGuest *guest = start_nested();
-    const uint64_t between = BETWEEN + 512 * GiB;
     Mapping m;
 
     map_nested(&m, &guest->dev[0], DOMAIN, 4);
     assert_entry_faults(m.dev, m.dev->pasid_entry, ENTRY_ADDRESS, VTD_NOT_RAM,
                         0x7b);
-    vtd_change(guest, vtd_entry(&m.first, m.iova, 1), ENTRY_ADDRESS, between);
-    vtd_map(&m.second, between, m.at, 1);
-    try_second_access(&m, between);
+    vtd_change(guest, vtd_entry(&m.first, m.iova, 1), ENTRY_ADDRESS,
+               FAR_BETWEEN);
+    vtd_map(&m.second, FAR_BETWEEN, m.at, 1);
+    try_second_access(&m, FAR_BETWEEN);
     /* a table of the first stage whose address has no second-stage table */
     vtd_map(&m.second, 600 * GiB, 0, 1);
     vtd_change(guest, vtd_entry(&m.second, 600 * GiB, 2), ENTRY_ADDRESS,
@@ -426,10 +418,7 @@ static void test_fault_second_reserved(void)
     Mapping m;
 
     for (leaf = 1; leaf <= 3; leaf++) {
-        map_second(&m, &guest->dev[0], DOMAIN, 4);
-        m.iova += 512 * GiB;
-        m.at = 1 * GiB;
-        vtd_map(&m.second, m.iova, m.at, leaf);
+        map_second_leaf(&m, &guest->dev[0], 4, leaf);
         try_second_reserved(&m, m.iova, leaf);
     }
     vtd_quit(guest);
@@ -438,7 +427,6 @@ static void test_fault_second_reserved(void)
 static void test_fault_second_reserved_nested(void)
 {
     VtdGuest *guest = start_nested();
-    const uint64_t between = BETWEEN + 512 * GiB;
     unsigned int leaf;
     Mapping m;
 
@@ -446,9 +434,9 @@ static void test_fault_second_reserved_nested(void)
         map_nested(&m, &guest->dev[0], DOMAIN, 4);
         m.at = 1 * GiB;
         vtd_change(guest, vtd_entry(&m.first, m.iova, 1), ENTRY_ADDRESS,
-                   between);
-        vtd_map(&m.second, between, m.at, leaf);
-        try_second_reserved(&m, between, leaf);
+                   FAR_BETWEEN);
+        vtd_map(&m.second, FAR_BETWEEN, m.at, leaf);
+        try_second_reserved(&m, FAR_BETWEEN, leaf);
     }
     /* and for a table of the first stage */
     try_entry(&m, entry_of_table(&m, 2), 0, BIT_ULL(51), 0x7a);

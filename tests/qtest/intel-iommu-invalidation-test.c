@@ -51,10 +51,7 @@ static void test_accessed_first(void)
     Mapping m;
 
     for (leaf = 1; leaf <= 3; leaf++) {
-        map_first(&m, &guest->dev[0], DOMAIN);
-        m.iova += 512 * GiB;
-        m.at = 1 * GiB;
-        vtd_map(&m.first, m.iova, m.at, leaf);
+        map_first_leaf(&m, &guest->dev[0], leaf);
         vtd_map(&m.first, m.iova + vtd_span(leaf), m.at, leaf);
         vtd_invalidate_iotlb_global(guest);
         assert_sets_accessed(&m, leaf);
@@ -65,16 +62,12 @@ static void test_accessed_first(void)
 static void test_accessed_nested(void)
 {
     VtdGuest *guest = start_nested();
-    const uint64_t between = BETWEEN + 1 * GiB;
     unsigned int leaf;
     Mapping m;
 
     for (leaf = 1; leaf <= 3; leaf++) {
-        map_nested(&m, &guest->dev[0], DOMAIN, 4);
-        m.iova += 512 * GiB;
-        vtd_map(&m.first, m.iova, between, leaf);
-        vtd_map(&m.first, m.iova + vtd_span(leaf), between, leaf);
-        vtd_map(&m.second, between, m.at, 1);
+        map_nested_leaves(&m, &guest->dev[0], leaf, 1);
+        vtd_map(&m.first, m.iova + vtd_span(leaf), FAR_BETWEEN, leaf);
         vtd_invalidate_iotlb_global(guest);
         assert_sets_accessed(&m, leaf);
     }

@@ -388,10 +388,7 @@ static void test_rights_first(void)
     Mapping m;
 
     for (leaf = 1; leaf <= 3; leaf++) {
-        map_first(&m, &guest->dev[0], DOMAIN);
-        m.iova += 512 * GiB;
-        m.at = 1 * GiB;
-        vtd_map(&m.first, m.iova, m.at, leaf);
+        map_first_leaf(&m, &guest->dev[0], leaf);
         try_first_rights(&m, leaf);
     }
     vtd_quit(guest);
@@ -405,11 +402,7 @@ static void test_rights_second(void)
 
     for (levels = 3; levels <= 4; levels++) {
         for (leaf = 1; leaf <= 3; leaf++) {
-            map_second(&m, &guest->dev[0], DOMAIN, levels);
-            /* another entry of the root table than the engine's own page */
-            m.iova += levels == 3 ? 1 * GiB : 512 * GiB;
-            m.at = 1 * GiB;
-            vtd_map(&m.second, m.iova, m.at, leaf);
+            map_second_leaf(&m, &guest->dev[0], levels, leaf);
             try_second_rights(&m, m.iova, leaf);
         }
     }
@@ -419,19 +412,14 @@ static void test_rights_second(void)
 static void test_rights_nested(void)
 {
     VtdGuest *guest = start_nested();
-    const uint64_t between = BETWEEN + 512 * GiB;
     unsigned int first_leaf, second_leaf;
     Mapping m;
 
     for (first_leaf = 1; first_leaf <= 3; first_leaf++) {
         for (second_leaf = 1; second_leaf <= 3; second_leaf++) {
-            map_nested(&m, &guest->dev[0], DOMAIN, 4);
-            m.iova += 512 * GiB;
-            m.at = 1 * GiB;
-            vtd_map(&m.first, m.iova, between, first_leaf);
-            vtd_map(&m.second, between, m.at, second_leaf);
+            map_nested_leaves(&m, &guest->dev[0], first_leaf, second_leaf);
             try_first_rights(&m, first_leaf);
-            try_second_rights(&m, between, second_leaf);
+            try_second_rights(&m, FAR_BETWEEN, second_leaf);
         }
     }
     vtd_quit(guest);

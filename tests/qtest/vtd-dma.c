@@ -153,6 +153,33 @@ void map_nested(Mapping *m, VtdDevice *dev, uint16_t domain,
     vtd_use_nested(dev, &m->first, domain);
 }
 
+void map_first_leaf(Mapping *m, VtdDevice *dev, unsigned int leaf)
+{
+    map_first(m, dev, DOMAIN);
+    m->iova += 512 * GiB;
+    m->at = 1 * GiB;
+    vtd_map(&m->first, m->iova, m->at, leaf);
+}
+
+void map_second_leaf(Mapping *m, VtdDevice *dev, unsigned int levels,
+                     unsigned int leaf)
+{
+    map_second(m, dev, DOMAIN, levels);
+    m->iova += levels == 3 ? 1 * GiB : 512 * GiB;
+    m->at = 1 * GiB;
+    vtd_map(&m->second, m->iova, m->at, leaf);
+}
+
+void map_nested_leaves(Mapping *m, VtdDevice *dev, unsigned int first_leaf,
+                       unsigned int second_leaf)
+{
+    map_nested(m, dev, DOMAIN, 4);
+    m->iova += 512 * GiB;
+    m->at = 1 * GiB;
+    vtd_map(&m->first, m->iova, FAR_BETWEEN, first_leaf);
+    vtd_map(&m->second, FAR_BETWEEN, m->at, second_leaf);
+}
+
 uint64_t entry_of_table(Mapping *m, unsigned int level)
 {
     uint64_t at = vtd_entry(&m->first, m->iova, level);

@@ -53,6 +53,20 @@ void map_second(Mapping *m, VtdDevice *dev, uint16_t domain,
 void map_nested(Mapping *m, VtdDevice *dev, uint16_t domain,
                 unsigned int levels);
 
+/* Between the stages, away from BETWEEN and from all tables */
+#define FAR_BETWEEN     (BETWEEN + 512 * GiB)
+
+/*
+ * The same in domain DOMAIN, and @m's is then a page at a level of the caller's
+ * that is memory at 1 GiB, under another entry of the root table
+ */
+void map_first_leaf(Mapping *m, VtdDevice *dev, unsigned int leaf);
+void map_second_leaf(Mapping *m, VtdDevice *dev, unsigned int levels,
+                     unsigned int leaf);
+/* By way of FAR_BETWEEN */
+void map_nested_leaves(Mapping *m, VtdDevice *dev, unsigned int first_leaf,
+                       unsigned int second_leaf);
+
 /*
  * Returns: where in memory the second stage's entry is that maps the table of
  * the first stage at @level
