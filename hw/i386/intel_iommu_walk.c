@@ -15,6 +15,9 @@
 #include "hw/i386/x86-iommu.h"
 #include "intel_iommu_walk.h"
 
+/* A guest that changes an entry more often while it is read is up to no good */
+#define VTD_ENTRY_TRIES     1000
+
 /* Tables are in memory: a guest cannot have a device read as one */
 static const MemTxAttrs vtd_table_attrs = { .memory = 1 };
 
@@ -202,7 +205,7 @@ static int vtd_locate_entry(IntelIOMMUState *s, const VTDTables *t,
 static int vtd_walk_first_stage(IntelIOMMUState *s, const VTDTables *t,
                                 uint64_t addr, bool is_write, VTDPage *page)
 {
-    unsigned int level = t->fs_levels;
+    unsigned int tries = 0, level = t->fs_levels;
     hwaddr at, table = t->fs_root;
     bool writable, write = true;
     uint64_t entry, set;
@@ -245,7 +248,7 @@ static int vtd_walk_first_stage(IntelIOMMUState *s, const VTDTables *t,
                 return -VTD_FR_FS_NEST_WRITE;           /* SFS.8 */
             }
             ret = vtd_set_in_entry(at, entry, set);
-            if (ret == -EAGAIN) {
+            if (ret == -EAGAIN && ++tries < VTD_ENTRY_TRIES) {
                 continue;
             }
             if (ret) {

@@ -9,6 +9,8 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/atomic.h"
+#include "qemu/bswap.h"
 #include "vtd-dma.h"
 
 /* Accessed and Dirty */
@@ -135,6 +137,64 @@ static void test_accessed_not_by_denied_write(void)
     assert_reads(m.dev, m.iova, m.at);
     assert_write_faults(m.dev, m.iova, 0x85);
     assert_accessed(&m, 1, FS_A, FS_A);
+    vtd_quit(guest);
+}
+
+/* A guest that changes an entry again and again while it is used */
+
+typedef struct Changer {
+    uint64_t *entry;
+    uint64_t values[2];
+    bool stop;
+    bool lost;
+} Changer;
+
+static void *change_entry(void *opaque)
+{
+    Changer *c = opaque;
+    int next = 1;
+
+    while (!qatomic_read(&c->stop)) {
+        uint64_t was = le64_to_cpu(qatomic_xchg(c->entry,
+                                                cpu_to_le64(c->values[next])));
+
+        c->lost |= (was & ~(FS_A | FS_D)) != c->values[!next];
+        next = !next;
+    }
+    return NULL;
+}
+
+/* Its changes stay, and QEMU does not wait for it to end */
+static void test_accessed_loses_no_change(void)
+{
+    VtdGuest *guest = start_nested();
+    Changer c = { };
+    GThread *thread;
+    Mapping m;
+    int i;
+
+    map_first(&m, &guest->dev[0], DOMAIN);
+    c.entry = (uint64_t *)(guest->ram + vtd_entry(&m.first, m.iova, 1));
+    c.values[0] = FRAME(0) | FS_ALL;
+    c.values[1] = FRAME(1) | FS_ALL;
+    thread = g_thread_new("changer", change_entry, &c);
+    for (i = 0; i < 300; i++) {
+        unsigned int result;
+        VtdFault fault;
+
+        vtd_invalidate_iotlb_global(guest);
+        result = vtd_copy(m.dev, m.iova, VTD_WINDOW, 8);
+        fault = vtd_take_fault(guest);
+        if (fault.recorded) {
+            g_assert_cmphex(fault.reason, ==, 0x91);
+            g_assert_cmpuint(result, ==, DMA_TESTDEV_READ_FAILED);
+        } else {
+            g_assert_cmpuint(result, ==, DMA_TESTDEV_DONE);
+        }
+    }
+    qatomic_set(&c.stop, true);
+    g_thread_join(thread);
+    g_assert_false(c.lost);
     vtd_quit(guest);
 }
 
@@ -687,6 +747,8 @@ int main(int argc, char **argv)
                    test_accessed_already);
     qtest_add_func("/intel-iommu-invalidation/accessed/not-by-denied-write",
                    test_accessed_not_by_denied_write);
+    qtest_add_func("/intel-iommu-invalidation/accessed/loses-no-change",
+                   test_accessed_loses_no_change);
     qtest_add_func("/intel-iommu-invalidation/cached/write-denied",
                    test_cached_write_denied);
     qtest_add_func("/intel-iommu-invalidation/iotlb/global", test_iotlb_global);
