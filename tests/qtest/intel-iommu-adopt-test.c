@@ -792,6 +792,52 @@ static void assert_listens(const char *device)
     qtest_quit(qts);
 }
 
+static void invalidate_iotlb(QTestState *qts)
+{
+    qtest_writeq(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_IOTLB_REG,
+                 VTD_TLB_IVT | VTD_TLB_GLOBAL_FLUSH);
+}
+
+/*
+ * A page of 1 GiB with interrupts in it: of the halves, of the halves of the
+ * one that has them, and so on down to the 1 MiB that is theirs, ten are told
+ */
+static void test_interrupts(void)
+{
+    const uint64_t entry = TABLE(LEVEL_3) + 3 * 8, parts = 10;
+    QTestState *qts = qtest_init(
+        Q35 "-m 64M -device intel-iommu,aw-bits=39"
+        " -device host-iommu-testdev,addr=5");
+    Testdev td = open_testdev(qts, 5);
+    uint64_t unmaps;
+
+    qtest_writeq(qts, entry, VTD_PT_PAGE_SIZE_MASK | VTD_SL_R | VTD_SL_W);
+    enable_dmar(qts, 5, 39);
+    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==, 8 + parts);
+
+    unmaps = read_testdev(&td, HOST_IOMMU_TESTDEV_UNMAPS);
+    qtest_writeq(qts, entry, 0);
+    invalidate_iotlb(qts);
+    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_UNMAPS), ==,
+                     unmaps + parts);
+
+    qtest_writeq(qts, entry, VTD_PT_PAGE_SIZE_MASK | VTD_SL_R | VTD_SL_W);
+    invalidate_iotlb(qts);
+    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==,
+                     8 + 2 * parts);
+
+    /* to another page */
+    qtest_writeq(qts, entry,
+                 1 * GiB | VTD_PT_PAGE_SIZE_MASK | VTD_SL_R | VTD_SL_W);
+    invalidate_iotlb(qts);
+    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_UNMAPS), ==,
+                     unmaps + 2 * parts);
+    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==,
+                     8 + 3 * parts);
+    close_testdev(&td);
+    qtest_quit(qts);
+}
+
 static void test_listener(void)
 {
     assert_listens("");
@@ -1218,6 +1264,7 @@ int main(int argc, char **argv)
         { "device/viommu-flags", test_viommu_flags },
         { "device/dma", test_dma },
         { "device/translation", test_translation },
+        { "device/interrupts", test_interrupts },
         { "device/listener", test_listener },
         { "device/listener-refused", test_listener_refused },
         { "freeze/narrower", test_hotplug_narrower },
