@@ -73,7 +73,7 @@ bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp)
 
 bool vtd_check_hotplug(IntelIOMMUState *s, DeviceState *dev, Error **errp)
 {
-    /* With x-nested=on no device is taken, and this would be no help */
+    /* With x-nested=on vtd_check_unknown_host() refuses it, whatever this is */
     return !vtd_is_assigned(OBJECT(dev)) || s->ecap & R_VTD_ECAP_NEST_MASK ||
            vtd_check_caching_mode(s, false, errp);
 }

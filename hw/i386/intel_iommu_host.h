@@ -94,8 +94,8 @@ bool vtd_foreach_host_device(IntelIOMMUState *s, VTDHostDeviceFn *fn,
  *
  * @opaque: the IntelIOMMUState
  *
- * Returns: VIOMMU_FLAG_WANT_NESTING_PARENT with x-flts=on, or 0; with
- * x-nested=on too, which takes no device
+ * Returns: VIOMMU_FLAG_WANT_NESTING_PARENT with x-flts=on, 0 without; and 0
+ * with x-nested=on, where no device is taken
  */
 uint64_t vtd_get_viommu_flags(void *opaque);
 
@@ -107,7 +107,8 @@ uint64_t vtd_get_viommu_flags(void *opaque);
  *
  * @s: the vIOMMU
  * @dev: the device
- * @errp: tells what does not fit, and what to do
+ * @errp: tells what does not fit, and what to do; with x-nested=on, that none
+ *        is taken
  */
 bool vtd_check_unknown_host(IntelIOMMUState *s, DeviceState *dev,
                             Error **errp);

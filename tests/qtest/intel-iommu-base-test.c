@@ -18,6 +18,9 @@
 
 enum { BASE, OURS, VMS };
 
+/* What edu reads, and then writes where there are zeros */
+#define VALUE               0x0123456789abcdefULL
+
 /* A page of 1 GiB that has the interrupt range in it */
 #define INTERRUPTS_IOVA     (NARROW_IOVA + 1 * GiB)
 #define INTERRUPTS_OFFSET   (VTD_INTERRUPTS - 3 * GiB)
@@ -47,7 +50,7 @@ static bool dma_is_same(Twins *t, uint64_t iova, bool is_write)
     int i;
 
     for (i = 0; i < VMS; i++) {
-        vtd_store(t->guest[i], t->m[i].at, 0);
+        vtd_store(t->guest[i], t->m[i].at, is_write ? 0 : VALUE);
         vtd_edu_dma(t->m[i].dev, iova, is_write);
         vtd_read_registers(t->guest[i], registers[i]);
         faulted = vtd_take_fault(t->guest[i]).recorded;
@@ -122,12 +125,18 @@ static void map_more(Twins *t, bool is_first, uint64_t iova, uint64_t to,
     }
 }
 
+static void assert_is_mapped(Twins *t)
+{
+    g_assert_false(all_is_same(t, t->m[BASE].iova));
+    g_assert_cmphex(vtd_load(t->guest[BASE], t->m[BASE].at), ==, VALUE);
+}
+
 static void try_second_stage(Twins *t)
 {
     unsigned int level, levels = t->m[BASE].second.levels;
     uint64_t at[VMS];
 
-    g_assert_false(all_is_same(t, t->m[BASE].iova));
+    assert_is_mapped(t);
     for (level = 1; level <= levels; level++) {
         find_entry(t, false, level, at);
         try_change(t, at, SS_ALL, 0, true);
@@ -155,7 +164,7 @@ static void try_first_stage(Twins *t)
     uint64_t at[VMS];
     unsigned int level;
 
-    g_assert_false(all_is_same(t, t->m[BASE].iova));
+    assert_is_mapped(t);
     for (level = 1; level <= 4; level++) {
         find_entry(t, true, level, at);
         try_change(t, at, FS_P, 0, true);
