@@ -3,6 +3,13 @@
  *
  * What is the same for all who bring such devices; hw/vfio derives from it.
  *
+ * Copyright (C) 2023 Intel Corporation.
+ * Copyright Red Hat, Inc. 2023
+ *
+ * Authors:
+ *  Yi Liu <yi.l.liu@intel.com>
+ *  Eric Auger <eric.auger@redhat.com>
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 

@@ -4,6 +4,9 @@
  * Given, it is a contract; left open, it follows the assigned devices that
  * are there when the guest starts. Called by intel_iommu*.c and pc.c.
  *
+ * Copyright (C) 2013 Knut Omang, Oracle <knut.omang@oracle.com>
+ * Copyright (C) 2014 Le Tan, <tamlokveer@gmail.com>
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 

@@ -5,6 +5,9 @@
  * the guest runs, adopted (intel_iommu_host_caps.c). Called by intel_iommu.c,
  * and by pc.c before a hotplug; knows nothing of where a capability was read.
  *
+ * Copyright (C) 2013 Knut Omang, Oracle <knut.omang@oracle.com>
+ * Copyright (C) 2014 Le Tan, <tamlokveer@gmail.com>
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 

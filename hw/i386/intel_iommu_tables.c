@@ -3,6 +3,9 @@
  *
  * VT-d 3.4 "Legacy Mode", "Scalable Mode", 9.3 to 9.6 (their entries).
  *
+ * Copyright (C) 2013 Knut Omang, Oracle <knut.omang@oracle.com>
+ * Copyright (C) 2014 Le Tan, <tamlokveer@gmail.com>
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 

@@ -7,6 +7,9 @@
  * Without x-nested=on a guest is told of the faults that it was told of before
  * there was nesting: not all of them are the specification's.
  *
+ * Copyright (C) 2013 Knut Omang, Oracle <knut.omang@oracle.com>
+ * Copyright (C) 2014 Le Tan, <tamlokveer@gmail.com>
+ *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 

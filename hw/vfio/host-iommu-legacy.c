@@ -3,7 +3,19 @@
  *
  * Realized by hw/vfio/common.c, after the attach.
  *
- * SPDX-License-Identifier: GPL-2.0-or-later
+ * Copyright Red Hat, Inc. 2012
+ *
+ * Authors:
+ *  Alex Williamson <alex.williamson@redhat.com>
+ *
+ * Based on qemu-kvm device-assignment:
+ *  Copyright (c) 2007, Neocleus, Alex Novik (alex@neocleus.com)
+ *  Copyright (c) 2007, Neocleus, Guy Zana (guy@neocleus.com)
+ *  Copyright (C) 2008, Qumranet, Amit Shah (amit.shah@qumranet.com)
+ *  Copyright (C) 2008, Red Hat, Amit Shah (amit.shah@redhat.com)
+ *  Copyright (C) 2008, IBM, Muli Ben-Yehuda (muli@il.ibm.com)
+ *
+ * SPDX-License-Identifier: GPL-2.0-only
  */
 
 #include "qemu/osdep.h"

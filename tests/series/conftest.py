@@ -1,8 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """A tiny QEMU and a tiny checkout with a series on it, for these tests.
 
-The series has three topics: `hooks` and `model` change hw/x.c at either end,
-`default` changes hw/y.c alone.  `model` replaces hw/old.c whole.
+There are two series, `early` and `late`.  `hooks` of the early one and `model`
+of the late one change hw/x.c at either end, `default` of the late one changes
+hw/y.c alone.  `model` replaces hw/old.c whole.
 """
 
 import difflib
@@ -58,7 +59,8 @@ F: hw/new.c
 F: hw/old.c
 F: include/new.h
 '''
-COVER = 'the subject of all\n\nWhy all this.\n'
+COVER = 'the subject of %s\n\nWhy %s.\n'
+EARLY = ['hooks']
 
 
 def hunk(path, old, new):
@@ -88,8 +90,11 @@ class Project:
 
     def create(self):
         self.base(QEMU)
-        for path, text in {**OURS, 'MAINTAINERS': MAINTAINERS,
-                           'series/cover-letter': COVER}.items():
+        for path, text in {
+                **OURS, 'MAINTAINERS': MAINTAINERS, 'series/notices': '# why\n',
+                'series/series': 'early\nlate\n',
+                **{f'series/{group}/cover-letter': COVER % (group, group)
+                   for group in ('early', 'late')}}.items():
             self.write(self.top / path, text)
         self.write(self.top / 'series/replaced', '# why\n'
                    f'{hashlib.sha256(QEMU["hw/old.c"].encode()).hexdigest()}'
@@ -116,7 +121,8 @@ class Project:
             {'version': files['VERSION'].strip(), 'id': ident}))
 
     def patch(self, name):
-        return self.top / f'series/{name}.patch'
+        group = 'early' if name in EARLY else 'late'
+        return self.top / f'series/{group}/{name}.patch'
 
     def topic(self, name, files, hunks, message='Because of it.'):
         self.write(self.patch(name),
@@ -124,12 +130,14 @@ class Project:
                    f'Files: {" ".join(files)}\n\n{message}\n---\n{hunks}')
 
     def order(self, *names):
-        self.write(self.top / 'series/series',
-                   ''.join(f'{name}.patch\n' for name in names))
+        for group in ('early', 'late'):
+            self.write(self.top / f'series/{group}/series', ''.join(
+                f'{name}.patch\n' for name in names
+                if self.patch(name).parent.name == group))
 
     def topics(self):
         return {path.stem: path.read_text()
-                for path in self.top.glob('series/*.patch')}
+                for path in self.top.glob('series/*/*.patch')}
 
     def replace(self, path, old, new):
         """An edit in place, as an editor makes it."""

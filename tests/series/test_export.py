@@ -1,22 +1,27 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""scripts/series export: mail-ready patches with a cover letter."""
+"""scripts/series export: mail-ready patches, a folder with a cover letter for
+each series."""
 
 import email
 import shutil
 
-from conftest import OURS, QEMU, Project
+from conftest import OURS, QEMU, Project, hunk
 
 
 def mails(project):
-    return sorted(path.name for path in project.mails.iterdir())
+    return sorted(str(path.relative_to(project.mails))
+                  for path in project.mails.glob('*/*'))
 
 
-def header(project, number, name):
-    path = next(project.mails.glob(f'{number:04}-*'))
-    return email.message_from_string(path.read_text())[name]
+def mail(project, topic):
+    return next(project.mails.glob(f'*/*-{topic}*')).read_text()
 
 
-def apply(project, where):
+def header(project, topic, name):
+    return email.message_from_string(mail(project, topic))[name]
+
+
+def apply(project, where, *groups):
     """Applies the mails on a git tree of QEMU that knows no series."""
     shutil.copytree(project.source, where)
     identity = {f'GIT_{who}_{what}': 'a@b'
@@ -24,30 +29,37 @@ def apply(project, where):
                 for what in ('NAME', 'EMAIL')}
     for command in (['init', '-q'], ['add', '-A', '-f'],
                     ['commit', '-q', '-m', 'pristine'],
-                    ['am', '-q', *sorted(map(str, project.mails.glob(
-                        '000[1-9]-*')))]):
+                    *(['am', '-q', *sorted(map(str, project.mails.glob(
+                        f'{group}/000[1-9]-*')))] for group in groups)):
         project.git(*command, cwd=where, **identity)
     return project.git('rev-parse', 'HEAD^{tree}', cwd=where)
 
 
 def test_one_patch_a_topic_and_a_cover_letter(project):
     said = project.ok('export')
-    assert str(project.mails) in said
+    assert str(project.mails / 'early') in said
     assert mails(project) == [
-        '0000-cover-letter.patch', '0001-hw-topic-hooks.patch',
-        '0002-hw-topic-model.patch', '0003-hw-topic-default.patch']
+        'early/0000-cover-letter.patch', 'early/0001-hw-topic-hooks.patch',
+        'late/0000-cover-letter.patch', 'late/0001-hw-topic-model.patch',
+        'late/0002-hw-topic-default.patch']
 
 
 def test_git_am_on_a_pristine_import_gives_the_tree_built(project, tmp_path):
     (project.top / 'hw/new.c').chmod(0o755)
     project.ok('export')
-    assert (apply(project, tmp_path / 'pristine') ==
+    assert (apply(project, tmp_path / 'pristine', 'early', 'late') ==
             project.git('rev-parse', 'HEAD^{tree}'))
+
+
+def test_the_first_series_applies_alone(project, tmp_path):
+    project.ok('export')
+    assert (apply(project, tmp_path / 'pristine', 'early') ==
+            project.git('rev-parse', f'{project.commit("hooks")}^{{tree}}'))
 
 
 def test_each_patch_holds_its_hunks_and_whole_files(project):
     project.ok('export')
-    text = next(project.mails.glob('0002-*')).read_text()
+    text = mail(project, 'hw-topic-model')
     assert '+  model' in text
     assert '+' + OURS['hw/new.c'] in text
     assert '+F: hw/new.c' in text
@@ -56,19 +68,33 @@ def test_each_patch_holds_its_hunks_and_whole_files(project):
 
 def test_subject_and_message_are_the_topics(project):
     project.ok('export')
-    assert header(project, 1, 'Subject') == '[PATCH 1/3] hw: topic hooks'
-    assert 'Because of it.\n---\n' in next(
-        project.mails.glob('0001-*')).read_text()
+    assert header(project, 'hw-topic-hooks', 'Subject') == (
+        '[PATCH 1/1] hw: topic hooks')
+    assert header(project, 'hw-topic-default', 'Subject') == (
+        '[PATCH 2/2] hw: topic default')
+    assert 'Because of it.\n---\n' in mail(project, 'hw-topic-hooks')
 
 
 def test_cover_letter_has_subject_text_and_diffstat(project):
     project.ok('export')
-    assert header(project, 0, 'Subject') == '[PATCH 0/3] the subject of all'
-    text = (project.mails / '0000-cover-letter.patch').read_text()
-    assert '\nWhy all this.\n' in text
-    assert '***' not in text
-    assert 'include/new.h' in text
-    assert '6 files changed' in text
+    for group, topics, changed in (('early', 1, 3), ('late', 2, 5)):
+        text = (project.mails / group / '0000-cover-letter.patch').read_text()
+        assert (f'Subject: [PATCH 0/{topics}] the subject of {group}\n'
+                in text)
+        assert f'\nWhy {group}.\n' in text
+        assert '***' not in text
+        assert ('include/new.h' in text) == (group == 'early')
+        assert f'{changed} files changed' in text
+
+
+def test_a_series_without_a_topic_is_none(project):
+    project.order('model', 'default')
+    x = QEMU['hw/x.c']
+    project.topic('model', ['hw/new.c', 'hw/old.c'],
+                  hunk('hw/x.c', x, x.replace('x35', 'model')))
+    project.ok('export')
+    assert [name for name in mails(project) if 'cover' in name] == [
+        'late/0000-cover-letter.patch']
 
 
 def test_from_is_the_git_identity_of_the_checkout(project):
@@ -77,11 +103,11 @@ def test_from_is_the_git_identity_of_the_checkout(project):
         project.git('config', f'user.{name}', value, cwd=project.top)
     project.env['GIT_AUTHOR_DATE'] = '2025-05-06T07:08:09+0200'
     project.ok('export')
-    for number in range(4):
-        assert header(project, number, 'From') == 'An Exporter <an@exporter>'
-    for number in range(1, 4):
-        assert header(project, number, 'Date') == (
-            'Tue, 6 May 2025 07:08:09 +0200')
+    for name in mails(project):
+        text = (project.mails / name).read_text()
+        assert '\nFrom: An Exporter <an@exporter>\n' in text
+        assert 'cover' in name or (
+            '\nDate: Tue, 6 May 2025 07:08:09 +0200\n' in text)
 
 
 def test_from_is_the_git_identity_of_the_user(project, tmp_path):
@@ -89,7 +115,7 @@ def test_from_is_the_git_identity_of_the_user(project, tmp_path):
                   '[user]\nname = A Üser\nemail = a@user\n')
     project.env['HOME'] = str(tmp_path / 'home')
     project.ok('export')
-    assert header(project, 1, 'From').endswith('<a@user>')
+    assert header(project, 'hw-topic-hooks', 'From').endswith('<a@user>')
 
 
 def test_exporting_does_not_change_what_is_assembled(project):
@@ -97,54 +123,54 @@ def test_exporting_does_not_change_what_is_assembled(project):
     project.env.update(GIT_AUTHOR_NAME='A', GIT_AUTHOR_EMAIL='a@b')
     project.ok('export')
     assert project.git('rev-parse', 'HEAD') == head
-    assert header(project, 1, 'From') == 'A <a@b>'
+    assert header(project, 'hw-topic-hooks', 'From') == 'A <a@b>'
 
 
 def test_from_and_date_are_fixed_without_an_identity(project):
     project.ok('export')
-    for number in range(4):
-        assert header(project, number, 'From') == (
-            'host-aware vIOMMU series <series@localhost>')
-    assert header(project, 1, 'Date') == 'Thu, 1 Jan 2026 00:00:00 +0000'
+    for name in mails(project):
+        assert ('\nFrom: host-aware vIOMMU series <series@localhost>\n'
+                in (project.mails / name).read_text())
+    assert header(project, 'hw-topic-hooks', 'Date') == 'Thu, 1 Jan 2026 00:00:00 +0000'
 
 
 def test_an_identity_that_git_would_guess_is_none(project):
     """As where the machine's name has a domain."""
     project.env['EMAIL'] = 'guessed@machine'
     project.ok('export')
-    assert header(project, 1, 'From') == (
+    assert header(project, 'hw-topic-hooks', 'From') == (
         'host-aware vIOMMU series <series@localhost>')
 
 
 def test_export_twice_is_the_same_without_an_identity(project):
     project.ok('export')
     first = {name: (project.mails / name).read_text()
-             for name in mails(project)[1:]}
+             for name in mails(project) if 'cover' not in name}
     project.ok('export')
     assert first == {name: (project.mails / name).read_text()
-                     for name in mails(project)[1:]}
+                     for name in mails(project) if 'cover' not in name}
 
 
 def test_patches_of_an_earlier_export_vanish(project):
     project.ok('export')
     project.order('default')
     project.ok('export')
-    assert mails(project) == ['0000-cover-letter.patch',
-                              '0001-hw-topic-default.patch']
+    assert mails(project) == ['late/0000-cover-letter.patch',
+                              'late/0001-hw-topic-default.patch']
 
 
 def test_an_edit_of_our_file_is_exported_at_once(project):
     project.replace(project.top / 'hw/new.c', 'new', 'newer')
     project.ok('export')
-    assert '+newer code' in next(project.mails.glob('0002-*')).read_text()
+    assert '+newer code' in mail(project, 'hw-topic-model')
 
 
 def test_export_of_a_release_without_git(tmp_path):
     project = Project(tmp_path / 'release')
     project.create()
     project.ok('export')
-    assert len(mails(project)) == 4
-    assert (apply(project, tmp_path / 'pristine') ==
+    assert len(mails(project)) == 5
+    assert (apply(project, tmp_path / 'pristine', 'early', 'late') ==
             project.git('rev-parse', 'HEAD^{tree}'))
 
 
