@@ -113,15 +113,6 @@ def test_an_edit_for_a_late_topic_leaves_the_early_one_alone(project):
     assert project.consistent()
 
 
-def test_an_edit_on_a_later_topics_lines_is_refused(project):
-    before = project.topics()
-    project.replace(project.qemu / 'hw/x.c', 'model', 'edited')
-    said = project.refused('refresh', 'hooks')
-    assert 'hw/x.c' in said and 'later topic' in said
-    assert project.topics() == before
-    assert 'edited' in (project.qemu / 'hw/x.c').read_text()
-
-
 def test_taking_a_hunk_back_takes_it_from_the_topic(project):
     project.replace(project.qemu / 'hw/x.c', '  hook\n', '')
     project.ok('refresh', 'hooks')
@@ -179,7 +170,20 @@ def test_a_deleted_file_of_qemu_is_refused_by_name(project):
 def test_an_edit_of_a_file_that_its_topic_changed_meanwhile(project):
     project.replace(project.qemu / 'hw/y.c', 'y20', 'edited')
     project.replace(project.patch('default'), '+  auto', '+  other')
+    project.ok('refresh', 'default')
+    y = QEMU['hw/y.c']
+    assert project.patch('default').read_text().endswith('---\n' + hunk(
+        'hw/y.c', y, y.replace('y7', 'other').replace('y20', 'edited')))
+    assert project.consistent()
+
+
+def test_an_edit_beside_commits_of_ones_own_is_refused(project):
+    project.replace(project.qemu / 'hw/y.c', 'y20', 'edited')
+    project.git('-c', 'user.name=A', '-c', 'user.email=a@b', 'commit', '-q',
+                '-m', 'mine', 'hw/y.c')
+    project.replace(project.qemu / 'hw/y.c', 'y30', 'again')
     before = project.topics()
-    assert 'hw/y.c' in project.refused('refresh', 'default')
+    assert 'commits of yours' in project.refused('refresh', 'default')
     assert project.topics() == before
-    assert 'edited' in (project.qemu / 'hw/y.c').read_text()
+    text = (project.qemu / 'hw/y.c').read_text()
+    assert 'edited' in text and 'again' in text
