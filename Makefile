@@ -48,9 +48,9 @@ coverage:	## what our tests run of our C files, line by line
 bench:		## what a translation costs, beside the pristine QEMU
 	$(ninja) qemu.target base.target
 	@/usr/bin/python3 scripts/bench "$(BUILD_DIR)"
-check-bisect:	## each prefix of the series builds (long)
+check-bisect:	## each prefix builds, each series passes its tests (long)
 	$(check) bisect
-series:		## mail-ready patches in build/series
+series:		## mail-ready patches, a folder for each series in build/series
 	$(series) export
 debian-source:	## Debian's source package with the series, in build/debian
 	@./configure --again --build-dir="$(BUILD_DIR)" && \

@@ -207,7 +207,7 @@ def test_a_refresh_that_was_killed_at_a_call_of_git(project, tmp_path):
         for path, text in topics.items():
             path.write_text(text)
         project.ok('assemble')
-        call += 4
+        call += 9
     assert call > 20
 
 
@@ -228,5 +228,5 @@ def test_a_refresh_that_was_killed_while_it_went_on(project, tmp_path):
         for path, text in topics.items():
             path.write_text(text)
         project.ok('assemble')
-        call += 4
+        call += 9
     assert call > 20
