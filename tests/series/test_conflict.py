@@ -67,14 +67,6 @@ def test_it_goes_on_when_they_are_solved(project):
     assert solved(project)
 
 
-def test_the_later_topic_has_the_markers(project):
-    """The edit itself meets no line of it."""
-    project.replace(project.qemu / 'hw/x.c', 'x36\n', 'x36\n  edited\n')
-    said = project.refused('refresh', 'hooks')
-    assert 'conflict in hw/x.c' in said
-    assert '<<<<<<<' in there(project).read_text()
-
-
 def test_nothing_that_was_not_solved_goes_on(project):
     conflict(project)
     before = project.topics()
