@@ -199,7 +199,7 @@ def test_a_refresh_that_was_killed_at_a_call_of_git(project, tmp_path):
         for path, text in topics.items():
             path.write_text(text)
         project.ok('assemble')
-        call += 9
+        call += 17
     assert call > 20
 
 
@@ -220,5 +220,5 @@ def test_a_refresh_that_was_killed_while_it_went_on(project, tmp_path):
         for path, text in topics.items():
             path.write_text(text)
         project.ok('assemble')
-        call += 9
+        call += 17
     assert call > 20
