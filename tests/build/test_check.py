@@ -74,6 +74,39 @@ def test_nothing_run_is_a_failure(capsys):
         1, ['failed: no check was run', '0 passed, 1 failed'])
 
 
+def test_the_slowest(capsys):
+    lines = report(capsys, [{'result': 'OK', 'stdout': '', 'duration': seconds}
+                            for seconds in (0.3, *range(1, 13))])[1]
+    assert lines == [*(f'slowest: {seconds:4} s test'
+                       for seconds in range(12, 2, -1)),
+                     '13 passed, 0 failed']
+
+
+def test_what_ninja_built(tmp_path):
+    """Only that: the log is kept from run to run, and sometimes rewritten."""
+    check = load('check')
+    assert check.builds(tmp_path) == {}
+    log = tmp_path / '.ninja_log'
+    log.write_text('# ninja log v5\n5\t2005\t1\tqemu.target\tab\n')
+    before = check.builds(tmp_path)
+    log.write_text('# ninja log v5\n5\t2005\t1\tqemu.target\tab\n'
+                   '7\t4507\t2\tqemu.target\tab\n')
+    assert [took for line, took in check.builds(tmp_path).items()
+            if line not in before] == [(4.5, 'qemu, built')]
+
+
+@pytest.mark.parametrize('suites, processors, gigabytes, number', [
+    (['unit'], 4, 1, 4),
+    (['unit', 'lab'], 4, 1, 1),
+    (['unit', 'lab'], 2, 5, 1),
+    (['unit', 'lab'], 2, 6, 2),
+    (['lab'], 4, 64, 4),
+])
+def test_what_memory_is_enough_for(suites, processors, gigabytes, number):
+    assert load('check').at_a_time(suites, processors,
+                                   gigabytes << 30) == number
+
+
 CASES = '''
 import pytest
 

@@ -38,7 +38,8 @@ class BuildTree:
     @property
     def qemu_without_iommufd(self) -> Path:
         """The QEMU under test, built without iommufd."""
-        return self.top / 'without-iommufd' / 'qemu-system-x86_64'
+        return (self.top / 'qemu' / 'without-iommufd'
+                / 'qemu-system-x86_64')
 
     @property
     def qemu_python(self) -> Path:
