@@ -120,8 +120,7 @@ static bool vtd_read_words(hwaddr addr, uint64_t *words, size_t count)
 {
     size_t i;
 
-    if (dma_memory_read(&address_space_memory, addr, words,
-                        count * sizeof(*words), MEMTXATTRS_UNSPECIFIED)) {
+    if (vtd_read_memory(addr, words, count * sizeof(*words))) {
         return false;
     }
     for (i = 0; i < count; i++) {

@@ -41,6 +41,15 @@ typedef struct VTDTables {
 } VTDTables;
 
 /**
+ * vtd_read_memory() - read a structure of the guest's
+ *
+ * @addr: guest-physical address; devices' registers are no memory
+ * @buf: filled, as it is in memory
+ * @len: bytes
+ */
+MemTxResult vtd_read_memory(dma_addr_t addr, void *buf, dma_addr_t len);
+
+/**
  * vtd_check_nested() - can x-nested=on be had with the other properties?
  *
  * @s: the vIOMMU, being realized

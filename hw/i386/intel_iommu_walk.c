@@ -21,9 +21,6 @@
 /* A guest that changes an entry more often while it is read is up to no good */
 #define VTD_ENTRY_TRIES     1000
 
-/* Tables are in memory: a guest cannot have a device read as one */
-static const MemTxAttrs vtd_table_attrs = { .memory = 1 };
-
 void vtd_walk_init(IntelIOMMUState *s)
 {
     bool tm = X86_IOMMU_DEVICE(s)->dt_supported && s->stale_tm;
@@ -81,8 +78,7 @@ static hwaddr vtd_entry_at(hwaddr table, uint64_t addr, unsigned int level)
 
 static bool vtd_read_entry(hwaddr at, uint64_t *entry)
 {
-    if (address_space_read(&address_space_memory, at, vtd_table_attrs, entry,
-                           sizeof(*entry))) {
+    if (vtd_read_memory(at, entry, sizeof(*entry))) {
         return false;
     }
     le64_to_cpus(entry);
@@ -97,24 +93,21 @@ static bool vtd_read_entry(hwaddr at, uint64_t *entry)
  */
 static int vtd_set_in_entry(hwaddr at, uint32_t old, uint32_t bits)
 {
-    hwaddr offset, len = sizeof(old);
-    uint32_t *half, found;
-    MemoryRegion *mr;
+    uint32_t new = cpu_to_le32(old | bits);
+    MemoryRegionCache cache;
+    int ret = -EFAULT;
 
-    RCU_READ_LOCK_GUARD();
-    mr = address_space_translate(&address_space_memory, at, &offset, &len,
-                                 true, vtd_table_attrs);
-    if (len < sizeof(old) ||
-        !memory_access_is_direct(mr, true, vtd_table_attrs)) {
-        return -EFAULT;
+    old = cpu_to_le32(old);
+    if (address_space_cache_init(&cache, &address_space_memory, at,
+                                 sizeof(old), true) == sizeof(old) &&
+        cache.ptr) {
+        ret = qatomic_cmpxchg((uint32_t *)cache.ptr, old, new) == old ?
+              0 : -EAGAIN;
+        /* Dirty for migration; and translated code may be in the page */
+        address_space_cache_invalidate(&cache, 0, sizeof(old));
     }
-    half = qemu_map_ram_ptr(mr->ram_block, offset);
-    found = qatomic_cmpxchg(half, cpu_to_le32(old), cpu_to_le32(old | bits));
-    if (found != cpu_to_le32(old)) {
-        return -EAGAIN;
-    }
-    memory_region_set_dirty(mr, offset, sizeof(old));
-    return 0;
+    address_space_cache_destroy(&cache);
+    return ret;
 }
 
 static void vtd_set_page(IntelIOMMUState *s, VTDPage *page, uint64_t entry,

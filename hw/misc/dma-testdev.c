@@ -1,14 +1,18 @@
 /*
  * A PCI device with a DMA engine that answers at once, to test IOMMUs
  *
- * To a vIOMMU it is an emulated device like any other. Used by tests/qtest.
+ * To a vIOMMU it is an emulated device like any other; with listen=on, it
+ * listens for what the guest maps too, as an assigned one does.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 #include "qemu/units.h"
+#include "qapi/error.h"
 #include "hw/misc/dma-testdev.h"
+#include "hw/qdev-properties.h"
+#include "migration/blocker.h"
 
 static uint32_t dma_testdev_copy(DMATestdev *td)
 {
@@ -27,9 +31,26 @@ static uint32_t dma_testdev_copy(DMATestdev *td)
     return DMA_TESTDEV_DONE;
 }
 
+static uint32_t dma_testdev_start(DMATestdev *td, uint64_t command)
+{
+    switch (command) {
+    case DMA_TESTDEV_LOAD:
+        return ldq_le_pci_dma(&td->pdev, td->src, &td->data,
+                              MEMTXATTRS_UNSPECIFIED) == MEMTX_OK ?
+               DMA_TESTDEV_DONE : DMA_TESTDEV_READ_FAILED;
+    case DMA_TESTDEV_STORE:
+        return stq_le_pci_dma(&td->pdev, td->dst, td->data,
+                              MEMTXATTRS_UNSPECIFIED) == MEMTX_OK ?
+               DMA_TESTDEV_DONE : DMA_TESTDEV_WRITE_FAILED;
+    default:
+        return dma_testdev_copy(td);
+    }
+}
+
 static uint64_t dma_testdev_read(void *opaque, hwaddr addr, unsigned int size)
 {
     DMATestdev *td = opaque;
+    hwaddr output = 0;
 
     switch (addr) {
     case DMA_TESTDEV_SRC:
@@ -40,6 +61,21 @@ static uint64_t dma_testdev_read(void *opaque, hwaddr addr, unsigned int size)
         return td->len;
     case DMA_TESTDEV_RESULT:
         return td->result;
+    case DMA_TESTDEV_MAPS:
+        return td->listener.maps;
+    case DMA_TESTDEV_UNMAPS:
+        return td->listener.unmaps;
+    case DMA_TESTDEV_REFUSED:
+        return td->listener.refused;
+    case DMA_TESTDEV_LOOKUP:
+        return td->lookup;
+    case DMA_TESTDEV_OUTPUT:
+        dma_testdev_find_mapping(&td->listener, td->lookup, &output);
+        return output;
+    case DMA_TESTDEV_PERM:
+        return dma_testdev_find_mapping(&td->listener, td->lookup, &output);
+    case DMA_TESTDEV_DATA:
+        return td->data;
     default:
         return 0;
     }
@@ -61,7 +97,13 @@ static void dma_testdev_write(void *opaque, hwaddr addr, uint64_t val,
         td->len = val;
         break;
     case DMA_TESTDEV_START:
-        td->result = dma_testdev_copy(td);
+        td->result = dma_testdev_start(td, val);
+        break;
+    case DMA_TESTDEV_LOOKUP:
+        td->lookup = val;
+        break;
+    case DMA_TESTDEV_DATA:
+        td->data = val;
         break;
     }
 }
@@ -80,10 +122,35 @@ static void dma_testdev_realize(PCIDevice *pdev, Error **errp)
 {
     DMATestdev *td = DMA_TESTDEV(pdev);
 
+    if (!td->migratable) {
+        error_setg(&td->migration_blocker, "%s cannot migrate: it keeps "
+                   "nothing of its state", object_get_typename(OBJECT(td)));
+        if (migrate_add_blocker(&td->migration_blocker, errp)) {
+            return;
+        }
+    }
+    if (td->listen &&
+        !dma_testdev_listen(&td->listener, pci_device_iommu_address_space(pdev),
+                            errp)) {
+        migrate_del_blocker(&td->migration_blocker);
+        return;
+    }
     memory_region_init_io(&td->bar, OBJECT(td), &dma_testdev_ops, td,
                           TYPE_DMA_TESTDEV, 4 * KiB);
     pci_register_bar(pdev, 0, PCI_BASE_ADDRESS_SPACE_MEMORY, &td->bar);
 }
+
+static void dma_testdev_exit(PCIDevice *pdev)
+{
+    DMATestdev *td = DMA_TESTDEV(pdev);
+
+    dma_testdev_stop_listening(&td->listener);
+    migrate_del_blocker(&td->migration_blocker);
+}
+
+static const Property dma_testdev_properties[] = {
+    DEFINE_PROP_BOOL("listen", DMATestdev, listen, false),
+};
 
 static void dma_testdev_class_init(ObjectClass *oc, void *data)
 {
@@ -91,10 +158,12 @@ static void dma_testdev_class_init(ObjectClass *oc, void *data)
     PCIDeviceClass *pc = PCI_DEVICE_CLASS(oc);
 
     pc->realize = dma_testdev_realize;
+    pc->exit = dma_testdev_exit;
     pc->vendor_id = PCI_VENDOR_ID_QEMU;
     pc->device_id = DMA_TESTDEV_DEVICE_ID;
     pc->class_id = PCI_CLASS_OTHERS;
     dc->desc = "Does DMA as it is told, to test IOMMUs";
+    device_class_set_props(dc, dma_testdev_properties);
     set_bit(DEVICE_CATEGORY_MISC, dc->categories);
 }
 

@@ -4,7 +4,7 @@
  * Brings a HostIOMMUDevice whose capabilities are this device's properties,
  * and behaves towards the vIOMMU as VFIO does: asks for its flags, attaches,
  * listens for what the guest maps, introduces itself, and takes it all back
- * when it goes. Used by tests/qtest.
+ * when it goes.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -24,18 +24,11 @@ OBJECT_DECLARE_TYPE(HostIOMMUTestdev, HostIOMMUTestdevClass,
 
 #define TYPE_HOST_IOMMU_DEVICE_TEST TYPE_HOST_IOMMU_DEVICE "-test"
 
-/* What the vIOMMU announces of a region */
-typedef struct TestdevNotifier {
-    IOMMUNotifier n;
-    HostIOMMUTestdev *td;
-    MemoryRegion *mr;
-    QLIST_ENTRY(TestdevNotifier) next;
-} TestdevNotifier;
-
 struct HostIOMMUTestdevClass {
     PCIDeviceClass parent_class;
 
     void (*parent_realize)(PCIDevice *pdev, Error **errp);
+    PCIUnregisterFunc *parent_exit;
 };
 
 struct HostIOMMUTestdev {
@@ -43,9 +36,6 @@ struct HostIOMMUTestdev {
 
     MemoryRegion registers;
     HostIOMMUDevice *hiod;
-    MemoryListener listener;
-    QLIST_HEAD(, TestdevNotifier) notifiers;
-    Error *listener_error;
 
     /* properties: what the host can do */
     char *iommu_type;
@@ -60,9 +50,8 @@ struct HostIOMMUTestdev {
     bool mdev;
     bool fail_late;
 
-    /* registers, beside those of the DMA engine */
+    /* register, beside those of the DMA engine */
     uint64_t viommu_flags;
-    uint64_t maps, unmaps;
 };
 
 /* The host IOMMU */
@@ -152,20 +141,13 @@ static uint64_t host_iommu_testdev_read(void *opaque, hwaddr addr,
 {
     HostIOMMUTestdev *td = opaque;
 
-    switch (addr + DMA_TESTDEV_SUBCLASS) {
-    case HOST_IOMMU_TESTDEV_FLAGS:
-        return td->viommu_flags;
-    case HOST_IOMMU_TESTDEV_MAPS:
-        return td->maps;
-    default:
-        return td->unmaps;
-    }
+    return td->viommu_flags;
 }
 
 static void host_iommu_testdev_write(void *opaque, hwaddr addr, uint64_t val,
                                      unsigned int size)
 {
-    /* all of them are read-only */
+    /* read-only */
 }
 
 static const MemoryRegionOps host_iommu_testdev_ops = {
@@ -178,79 +160,6 @@ static const MemoryRegionOps host_iommu_testdev_ops = {
     .impl.max_access_size = 8,
 };
 
-/* What the guest maps */
-
-static void host_iommu_testdev_notify(IOMMUNotifier *n, IOMMUTLBEntry *entry)
-{
-    HostIOMMUTestdev *td = container_of(n, TestdevNotifier, n)->td;
-
-    if (entry->perm == IOMMU_NONE) {
-        td->unmaps++;
-    } else {
-        td->maps++;
-    }
-}
-
-static void host_iommu_testdev_region_add(MemoryListener *listener,
-                                          MemoryRegionSection *section)
-{
-    HostIOMMUTestdev *td = container_of(listener, HostIOMMUTestdev, listener);
-    hwaddr start = section->offset_within_region;
-    TestdevNotifier *tn;
-
-    if (!memory_region_is_iommu(section->mr) || td->listener_error) {
-        return;
-    }
-    tn = g_new0(TestdevNotifier, 1);
-    tn->td = td;
-    tn->mr = section->mr;
-    iommu_notifier_init(&tn->n, host_iommu_testdev_notify,
-                        IOMMU_NOTIFIER_IOTLB_EVENTS, start,
-                        start + int128_get64(section->size) - 1, 0);
-    if (memory_region_register_iommu_notifier(tn->mr, &tn->n,
-                                              &td->listener_error)) {
-        g_free(tn);
-        return;
-    }
-    QLIST_INSERT_HEAD(&td->notifiers, tn, next);
-    memory_region_iommu_replay(IOMMU_MEMORY_REGION(tn->mr), &tn->n);
-}
-
-static void host_iommu_testdev_region_del(MemoryListener *listener,
-                                          MemoryRegionSection *section)
-{
-    HostIOMMUTestdev *td = container_of(listener, HostIOMMUTestdev, listener);
-    TestdevNotifier *tn;
-
-    QLIST_FOREACH(tn, &td->notifiers, next) {
-        if (tn->mr == section->mr &&
-            tn->n.start == section->offset_within_region) {
-            memory_region_unregister_iommu_notifier(tn->mr, &tn->n);
-            QLIST_REMOVE(tn, next);
-            g_free(tn);
-            return;
-        }
-    }
-}
-
-static bool host_iommu_testdev_listen(HostIOMMUTestdev *td, Error **errp)
-{
-    QLIST_INIT(&td->notifiers);
-    td->listener = (MemoryListener) {
-        .name = TYPE_HOST_IOMMU_TESTDEV,
-        .region_add = host_iommu_testdev_region_add,
-        .region_del = host_iommu_testdev_region_del,
-    };
-    memory_listener_register(&td->listener,
-                             pci_device_iommu_address_space(&td->dma.pdev));
-    if (td->listener_error) {
-        memory_listener_unregister(&td->listener);
-        error_propagate(errp, g_steal_pointer(&td->listener_error));
-        return false;
-    }
-    return true;
-}
-
 /* The PCI device */
 
 static void host_iommu_testdev_detach(HostIOMMUTestdev *td)
@@ -258,8 +167,7 @@ static void host_iommu_testdev_detach(HostIOMMUTestdev *td)
     if (td->hiod) {
         pci_device_unset_iommu_device(&td->dma.pdev);
     }
-    memory_listener_unregister(&td->listener);
-    error_free(g_steal_pointer(&td->listener_error));
+    dma_testdev_stop_listening(&td->dma.listener);
 }
 
 /* As late as VFIO does: a device keeps its host until it is finalized */
@@ -275,7 +183,9 @@ static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
         error_setg(errp, "mdev=on: the vIOMMU wants a nesting parent");
         return false;
     }
-    if (!host_iommu_testdev_listen(td, errp)) {
+    if (!dma_testdev_listen(&td->dma.listener,
+                            pci_device_iommu_address_space(&td->dma.pdev),
+                            errp)) {
         return false;
     }
     if (td->mdev) {
@@ -294,7 +204,7 @@ static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
 free_hiod:
     host_iommu_device_free(g_steal_pointer(&td->hiod));
 stop_listening:
-    memory_listener_unregister(&td->listener);
+    dma_testdev_stop_listening(&td->dma.listener);
     return false;
 }
 
@@ -302,7 +212,10 @@ static void host_iommu_testdev_realize(PCIDevice *pdev, Error **errp)
 {
     HostIOMMUTestdev *td = HOST_IOMMU_TESTDEV(pdev);
     HostIOMMUTestdevClass *tc = HOST_IOMMU_TESTDEV_GET_CLASS(td);
+    Error *err = NULL;
 
+    /* before its host is learned, and so not by the engine's realize */
+    td->dma.listen = false;
     if (!host_iommu_testdev_attach(td, errp)) {
         return;
     }
@@ -311,7 +224,12 @@ static void host_iommu_testdev_realize(PCIDevice *pdev, Error **errp)
         error_setg(errp, "x-fail-late=on: failed as asked");
         return;
     }
-    tc->parent_realize(pdev, errp);
+    tc->parent_realize(pdev, &err);
+    if (err) {
+        host_iommu_testdev_detach(td);
+        error_propagate(errp, err);
+        return;
+    }
     memory_region_init_io(&td->registers, OBJECT(td), &host_iommu_testdev_ops,
                           td, TYPE_HOST_IOMMU_TESTDEV,
                           HOST_IOMMU_TESTDEV_END - DMA_TESTDEV_SUBCLASS);
@@ -326,6 +244,7 @@ static void host_iommu_testdev_exit(PCIDevice *pdev)
     /* it holds a reference to the device */
     memory_region_del_subregion(&td->dma.bar, &td->registers);
     host_iommu_testdev_detach(td);
+    HOST_IOMMU_TESTDEV_GET_CLASS(td)->parent_exit(pdev);
 }
 
 static const Property host_iommu_testdev_properties[] = {
@@ -340,6 +259,8 @@ static const Property host_iommu_testdev_properties[] = {
     DEFINE_PROP_UINT64("vtd-ecap", HostIOMMUTestdev, vtd_ecap, 0),
     /* as a mediated device: assigned, but never introduced to the vIOMMU */
     DEFINE_PROP_BOOL("mdev", HostIOMMUTestdev, mdev, false),
+    /* of what it is, not what it does: registers are lost */
+    DEFINE_PROP_BOOL("x-migratable", HostIOMMUTestdev, dma.migratable, false),
     /* realize fails after the device was introduced */
     DEFINE_PROP_BOOL("x-fail-late", HostIOMMUTestdev, fail_late, false),
 };
@@ -352,6 +273,7 @@ static void host_iommu_testdev_class_init(ObjectClass *oc, void *data)
 
     tc->parent_realize = pc->realize;
     pc->realize = host_iommu_testdev_realize;
+    tc->parent_exit = pc->exit;
     pc->exit = host_iommu_testdev_exit;
     pc->device_id = HOST_IOMMU_TESTDEV_DEVICE_ID;
     dc->desc = "Stands for an assigned device, to test vIOMMUs";

@@ -780,14 +780,14 @@ static void assert_listens(const char *device)
     QTestState *qts = qtest_init(args);
     Testdev td = open_testdev(qts, 5);
 
-    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==, 0);
+    g_assert_cmpuint(read_testdev(&td, DMA_TESTDEV_MAPS), ==, 0);
     enable_dmar(qts, 5, 39);
     /* from two entries in each of three tables */
-    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==, 8);
+    g_assert_cmpuint(read_testdev(&td, DMA_TESTDEV_MAPS), ==, 8);
 
     qtest_writel(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_GCMD_REG, 0);
     qtest_writel(qts, Q35_HOST_BRIDGE_IOMMU_ADDR + DMAR_GCMD_REG, VTD_GCMD_TE);
-    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==, 16);
+    g_assert_cmpuint(read_testdev(&td, DMA_TESTDEV_MAPS), ==, 16);
     close_testdev(&td);
     qtest_quit(qts);
 }
@@ -813,26 +813,26 @@ static void test_interrupts(void)
 
     qtest_writeq(qts, entry, VTD_PT_PAGE_SIZE_MASK | VTD_SL_R | VTD_SL_W);
     enable_dmar(qts, 5, 39);
-    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==, 8 + parts);
+    g_assert_cmpuint(read_testdev(&td, DMA_TESTDEV_MAPS), ==, 8 + parts);
 
-    unmaps = read_testdev(&td, HOST_IOMMU_TESTDEV_UNMAPS);
+    unmaps = read_testdev(&td, DMA_TESTDEV_UNMAPS);
     qtest_writeq(qts, entry, 0);
     invalidate_iotlb(qts);
-    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_UNMAPS), ==,
+    g_assert_cmpuint(read_testdev(&td, DMA_TESTDEV_UNMAPS), ==,
                      unmaps + parts);
 
     qtest_writeq(qts, entry, VTD_PT_PAGE_SIZE_MASK | VTD_SL_R | VTD_SL_W);
     invalidate_iotlb(qts);
-    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==,
+    g_assert_cmpuint(read_testdev(&td, DMA_TESTDEV_MAPS), ==,
                      8 + 2 * parts);
 
     /* to another page */
     qtest_writeq(qts, entry,
                  1 * GiB | VTD_PT_PAGE_SIZE_MASK | VTD_SL_R | VTD_SL_W);
     invalidate_iotlb(qts);
-    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_UNMAPS), ==,
+    g_assert_cmpuint(read_testdev(&td, DMA_TESTDEV_UNMAPS), ==,
                      unmaps + 2 * parts);
-    g_assert_cmpuint(read_testdev(&td, HOST_IOMMU_TESTDEV_MAPS), ==,
+    g_assert_cmpuint(read_testdev(&td, DMA_TESTDEV_MAPS), ==,
                      8 + 3 * parts);
     close_testdev(&td);
     qtest_quit(qts);

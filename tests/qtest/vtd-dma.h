@@ -1,8 +1,6 @@
 /*
  * DMA through a VT-d, and what it should come to
  *
- * Included by qtests of intel-iommu's translation.
- *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 

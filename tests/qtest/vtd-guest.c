@@ -87,6 +87,11 @@ VtdGuest *vtd_start(const char *options)
     return start(NULL, options, "dma-testdev");
 }
 
+VtdGuest *vtd_start_listening(const char *options)
+{
+    return start(NULL, options, "dma-testdev,listen=on");
+}
+
 VtdGuest *vtd_start_edu(const char *binary, const char *options)
 {
     return start(binary, options, "edu,dma_mask=0xffffffffffffffff");
@@ -172,7 +177,8 @@ static void enable_queue(VtdGuest *guest)
 {
     bool wide = vtd_readq(guest, ECAP) & ECAP_SMTS;
 
-    guest->queue = vtd_page(guest);
+    guest->queue = guest->queue ?: vtd_page(guest);
+    guest->tail = 0;
     guest->descriptor_size = wide ? 32 : 16;
     vtd_writeq(guest, IQT, 0);
     vtd_writeq(guest, IQA, guest->queue | (wide ? IQA_DW : 0));
@@ -181,8 +187,30 @@ static void enable_queue(VtdGuest *guest)
 
 void vtd_enable(VtdGuest *guest)
 {
-    enable_queue(guest);
+    if (!(qtest_readl(guest->qts, REGISTERS + GSTS) & GCMD_QIE)) {
+        enable_queue(guest);
+    }
     command(guest, GCMD_TE);
+}
+
+void vtd_disable(VtdGuest *guest)
+{
+    qtest_writel(guest->qts, REGISTERS + GCMD,
+                 qtest_readl(guest->qts, REGISTERS + GSTS) & GCMD_QIE);
+    g_assert_cmphex(qtest_readl(guest->qts, REGISTERS + GSTS) & GCMD_TE, ==,
+                    0);
+}
+
+void vtd_reset(VtdGuest *guest)
+{
+    int i;
+
+    qtest_system_reset(guest->qts);
+    guest->tail = 0;
+    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
+        g_free(guest->dev[i].pci);
+        open_device(guest, &guest->dev[i], slots[i]);
+    }
 }
 
 VtdFault vtd_take_fault(VtdGuest *guest)
@@ -209,8 +237,42 @@ unsigned int vtd_copy(VtdDevice *dev, uint64_t src, uint64_t dst, size_t len)
     qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_SRC, src);
     qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_DST, dst);
     qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_LEN, len);
-    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_START, 1);
-    return qpci_io_readq(dev->pci, dev->bar, DMA_TESTDEV_RESULT);
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_START,
+                   DMA_TESTDEV_COPY);
+    return vtd_device_register(dev, DMA_TESTDEV_RESULT);
+}
+
+bool vtd_device_load(VtdDevice *dev, uint64_t src, uint64_t *data)
+{
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_SRC, src);
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_START, DMA_TESTDEV_LOAD);
+    if (vtd_device_register(dev, DMA_TESTDEV_RESULT) != DMA_TESTDEV_DONE) {
+        return false;
+    }
+    *data = vtd_device_register(dev, DMA_TESTDEV_DATA);
+    return true;
+}
+
+bool vtd_device_store(VtdDevice *dev, uint64_t dst, uint64_t data)
+{
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_DST, dst);
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_DATA, data);
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_START, DMA_TESTDEV_STORE);
+    return vtd_device_register(dev, DMA_TESTDEV_RESULT) == DMA_TESTDEV_DONE;
+}
+
+uint64_t vtd_device_register(VtdDevice *dev, unsigned int reg)
+{
+    return qpci_io_readq(dev->pci, dev->bar, reg);
+}
+
+VtdHostMapping vtd_host_mapping(VtdDevice *dev, uint64_t iova)
+{
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_LOOKUP, iova);
+    return (VtdHostMapping) {
+        .perm = vtd_device_register(dev, DMA_TESTDEV_PERM),
+        .output = vtd_device_register(dev, DMA_TESTDEV_OUTPUT),
+    };
 }
 
 /* edu (docs/specs/edu.rst) */

@@ -2,8 +2,7 @@
  * A guest that programs an intel-iommu for two dma-testdev
  *
  * The test has the guest's RAM mapped, so that it writes tables and reads
- * what a device wrote without a request to QEMU. Included by vtd-tables.c and
- * by qtests of intel-iommu's translation.
+ * what a device wrote without a request to QEMU.
  *
  * Register and descriptor layouts are written down here from the VT-d
  * specification, and not taken from intel-iommu, which is tested with them.
@@ -101,8 +100,10 @@ typedef struct VtdFault {
 
 /* The VM with -device intel-iommu@options, translation off; see vtd_quit() */
 VtdGuest *vtd_start(const char *options);
+/* The same with devices that listen, which want caching-mode=on */
+VtdGuest *vtd_start_listening(const char *options);
 /*
- * The same of the QEMU that @binary of the environment names, and with edu in
+ * The first of the QEMU that @binary of the environment names, and with edu in
  * place of dma-testdev: a QEMU without this series has that one too
  */
 VtdGuest *vtd_start_edu(const char *binary, const char *options);
@@ -125,12 +126,31 @@ void vtd_read_registers(VtdGuest *guest, uint8_t *registers);
 /* Root Table Address Register := @rtaddr, and set it; as guests do, alone */
 void vtd_set_root(VtdGuest *guest, uint64_t rtaddr);
 void vtd_enable(VtdGuest *guest);
+void vtd_disable(VtdGuest *guest);
+
+/* Resets the VM: the devices are there again, translation is off */
+void vtd_reset(VtdGuest *guest);
 
 /* Takes the recorded fault out of its register */
 VtdFault vtd_take_fault(VtdGuest *guest);
 
 /* DMA; the result is a DMA_TESTDEV_* */
 unsigned int vtd_copy(VtdDevice *dev, uint64_t src, uint64_t dst, size_t len);
+
+/* DMA of 8 bytes that goes through no buffer. Returns: did it succeed? */
+bool vtd_device_load(VtdDevice *dev, uint64_t src, uint64_t *data);
+bool vtd_device_store(VtdDevice *dev, uint64_t dst, uint64_t data);
+
+/* What a host would have mapped for the device */
+typedef struct VtdHostMapping {
+    unsigned int perm;          /* IOMMUAccessFlags; 0: nothing is there */
+    uint64_t output;
+} VtdHostMapping;
+
+VtdHostMapping vtd_host_mapping(VtdDevice *dev, uint64_t iova);
+
+/* A register of the device, DMA_TESTDEV_* */
+uint64_t vtd_device_register(VtdDevice *dev, unsigned int reg);
 
 /* edu's, of 8 bytes between a buffer of its own and @iova */
 void vtd_edu_dma(VtdDevice *dev, uint64_t iova, bool is_write);

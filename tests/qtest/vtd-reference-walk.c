@@ -13,7 +13,6 @@ typedef VtdReferenceTables Tables;
 
 /* Bits 51 to 48: above the width, and not ignored */
 #define ABOVE_WIDTH         (ENTRY_ADDRESS & ~(BIT_ULL(48) - 1))
-#define SS_SNP              BIT_ULL(11)
 #define FS_PAT              BIT_ULL(12)
 
 static bool is_ram(const Tables *t, uint64_t at)

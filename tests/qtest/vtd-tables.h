@@ -23,6 +23,7 @@
 /* Second-stage entries */
 #define SS_R                BIT_ULL(0)
 #define SS_W                BIT_ULL(1)
+#define SS_SNP              BIT_ULL(11)
 #define SS_ALL              (SS_R | SS_W)
 
 /* Both: a page above the lowest level; the address of a page or table */

@@ -1,0 +1,808 @@
+/*
+ * What an assigned device can reach, beside what an emulated one can
+ *
+ * Each step edits one of the structures that translate for two devices, sends
+ * invalidations that the specification calls sufficient for it (VT-d 6.5.3,
+ * and 6.1 for CAP.CM), and compares for addresses around what was edited:
+ * what DMA through the tables comes to, what the devices' listeners have
+ * mapped, as VFIO would have on a host, and what a walk here says.
+ *
+ * VTD_COMPARE_SEED in the environment is the seed, VTD_COMPARE_STEPS the number
+ * of steps; a failure tells the seed and the step.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "exec/memory.h"
+#include "qemu/cutils.h"
+#include "vtd-dma.h"
+
+#define STEPS           10000
+#define SAMPLES         4
+#define STAGES          2
+
+typedef struct Variant {
+    const char *name;
+    const char *options;
+    bool scalable;
+    bool listens;
+    unsigned int width;
+} Variant;
+
+typedef struct Run {
+    const Variant *variant;
+    VtdGuest *guest;
+    GRand *rand;
+    uint32_t seed;
+    unsigned int step;
+    bool enabled;
+    VtdStage stage[STAGES];
+    uint64_t edited;            /* an address that the step was about */
+    GString *story;             /* of the step */
+} Run;
+
+/* The stages' domains come first, then those that entries are given */
+static const uint16_t domains[] = { DOMAIN, OTHER_DOMAIN, 0x1234 };
+
+/* Randomness */
+
+static unsigned int below(Run *r, unsigned int limit)
+{
+    return g_rand_int_range(r->rand, 0, limit);
+}
+
+static bool one_in(Run *r, unsigned int n)
+{
+    return !below(r, n);
+}
+
+static VtdDevice *random_device(Run *r)
+{
+    return &r->guest->dev[below(r, ARRAY_SIZE(r->guest->dev))];
+}
+
+static uint16_t random_domain(Run *r)
+{
+    return domains[below(r, ARRAY_SIZE(domains))];
+}
+
+/*
+ * Few tables for all: the interrupts' range and what is beside it, and both
+ * ends of what can be translated
+ */
+static uint64_t random_input(Run *r)
+{
+    static const unsigned int top[] = { 0, 0, 0, 1, 255 };
+    static const unsigned int third[] = { 1, 3, 3, 510, 511 };
+    static const unsigned int second[] = { 0, 502, 503, 503, 504, 511 };
+    static const unsigned int lowest[] = { 0, 1, 255, 256, 510, 511 };
+
+    return top[below(r, ARRAY_SIZE(top))] * vtd_span(4) +
+           third[below(r, ARRAY_SIZE(third))] * vtd_span(3) +
+           second[below(r, ARRAY_SIZE(second))] * vtd_span(2) +
+           lowest[below(r, ARRAY_SIZE(lowest))] * vtd_span(1);
+}
+
+static unsigned int random_level(Run *r)
+{
+    return one_in(r, 6) ? 3 : one_in(r, 2) ? 2 : 1;
+}
+
+static uint64_t random_rights(Run *r)
+{
+    return one_in(r, 4) ? SS_R : one_in(r, 4) ? SS_W : SS_ALL;
+}
+
+/* Memory for data, now and then none */
+static uint64_t random_output(Run *r, unsigned int level)
+{
+    if (one_in(r, 20)) {
+        return 64 * GiB;
+    }
+    if (level == 3) {
+        return 1 * GiB;
+    }
+    return (VTD_DATA + below(r, (VTD_RAM_SIZE - VTD_DATA) / VTD_PAGE) *
+                       VTD_PAGE) & -vtd_span(level);
+}
+
+/* What the tables say: a walk (VT-d 3.4, 3.7, chapter 9) */
+
+typedef struct Reached {
+    unsigned int perm;          /* IOMMUAccessFlags */
+    uint64_t output;
+} Reached;
+
+static const Reached nothing;
+
+static bool is_ram(uint64_t addr)
+{
+    return addr < VTD_RAM_SIZE;
+}
+
+static uint64_t word(Run *r, uint64_t addr)
+{
+    return is_ram(addr) ? vtd_load(r->guest, addr) : 0;
+}
+
+static uint64_t above_width(Run *r)
+{
+    return ENTRY_ADDRESS & -BIT_ULL(r->variant->width);
+}
+
+static bool is_page(uint64_t entry, unsigned int level)
+{
+    return level == 1 || (level < 4 && entry & ENTRY_PS);
+}
+
+static uint64_t reserved(Run *r, uint64_t entry, unsigned int level)
+{
+    uint64_t bits = above_width(r);
+
+    if (!is_page(entry, level)) {
+        return bits | SS_SNP | (level == 4 ? ENTRY_PS : 0);
+    }
+    return bits | (r->variant->scalable ? 0 : SS_SNP) |
+           ((vtd_span(level) - 1) & ENTRY_ADDRESS);
+}
+
+static Reached walk(Run *r, uint64_t table, unsigned int levels, uint64_t addr)
+{
+    unsigned int level, bits = MIN(12 + 9 * levels, r->variant->width);
+    uint64_t entry, rights = SS_ALL;
+
+    if (addr >> bits) {
+        return nothing;
+    }
+    for (level = levels; ; level--) {
+        entry = word(r, table + addr / vtd_span(level) % 512 * 8);
+        rights &= entry;
+        if (!rights || entry & reserved(r, entry, level)) {
+            return nothing;
+        }
+        if (is_page(entry, level)) {
+            uint64_t page = entry & ENTRY_ADDRESS & -vtd_span(level);
+
+            return (Reached) {
+                .perm = (rights & SS_R ? IOMMU_RO : 0) |
+                        (rights & SS_W ? IOMMU_WO : 0),
+                .output = page + addr % vtd_span(level),
+            };
+        }
+        table = entry & ENTRY_ADDRESS;
+    }
+}
+
+static Reached walk_second_stage(Run *r, uint64_t root, unsigned int aw,
+                                 uint64_t addr)
+{
+    /* SAGAW has tables of 48 bits where the width is more than 39 */
+    if (aw != 1 && (aw != 2 || r->variant->width == 39)) {
+        return nothing;
+    }
+    return walk(r, root, 2 + aw, addr);
+}
+
+static Reached pass_through(uint64_t addr)
+{
+    return (Reached) { IOMMU_RW, addr };
+}
+
+static Reached reach_legacy(Run *r, uint64_t root, VtdDevice *dev,
+                            uint64_t addr)
+{
+    uint64_t low, high, entry;
+
+    entry = root & ENTRY_ADDRESS;
+    low = word(r, entry + dev->sid % 256 * 16);
+    high = word(r, entry + dev->sid % 256 * 16 + 8);
+    if (root & 0xffe || !(low & ENTRY_P) || low & 0xff0 ||
+        high & 0xffffffffff000080) {
+        return nothing;
+    }
+    switch (extract64(low, 2, 2)) {
+    case 0:
+        return walk_second_stage(r, low & ENTRY_ADDRESS, high & 7, addr);
+    case 2:
+        return (high & 7) == 1 || ((high & 7) == 2 && r->variant->width > 39) ?
+               pass_through(addr) : nothing;
+    default:
+        return nothing;
+    }
+}
+
+static Reached reach_scalable(Run *r, uint64_t root, VtdDevice *dev,
+                              uint64_t addr)
+{
+    uint64_t context = (root & ENTRY_ADDRESS) + dev->sid % 128 * 32;
+    uint64_t low = word(r, context), high = word(r, context + 8), pe;
+    unsigned int pasid = extract64(high, 0, 20);
+
+    if (!(low & ENTRY_P) || low & 0x1e0 || high >> 21) {
+        return nothing;
+    }
+    pe = word(r, (low & ENTRY_ADDRESS) + (pasid >> 6) * 8);
+    if (!(pe & ENTRY_P)) {
+        return nothing;
+    }
+    pe = (pe & ENTRY_ADDRESS) + (pasid & 63) * 64;
+    low = word(r, pe);
+    if (!(low & ENTRY_P)) {
+        return nothing;
+    }
+    switch (extract64(low, 6, 3)) {
+    case PGTT_SECOND:
+        return walk_second_stage(r, low & ENTRY_ADDRESS, extract64(low, 2, 3),
+                                 addr);
+    case PGTT_PASS_THROUGH:
+        return pass_through(addr);
+    default:
+        return nothing;
+    }
+}
+
+static Reached reach(Run *r, VtdDevice *dev, uint64_t addr)
+{
+    uint64_t root = r->guest->root;
+    Reached reached;
+
+    if (!r->enabled) {
+        reached = pass_through(addr);
+    } else if (r->variant->scalable) {
+        root = word(r, root + (dev->sid >> 8) * 16 + (dev->sid & 128) / 16);
+        reached = root & ENTRY_P ? reach_scalable(r, root, dev, addr) : nothing;
+    } else {
+        root = word(r, root + (dev->sid >> 8) * 16);
+        reached = root & ENTRY_P ? reach_legacy(r, root, dev, addr) : nothing;
+    }
+    return reached;
+}
+
+/* The comparison */
+
+static G_GNUC_PRINTF(6, 7)
+void check(Run *r, VtdDevice *dev, uint64_t addr, bool good, const char *what,
+           const char *format, ...)
+{
+    g_autofree char *values = NULL;
+    va_list args;
+
+    if (good) {
+        return;
+    }
+    va_start(args, format);
+    values = g_strdup_vprintf(format, args);
+    va_end(args);
+    g_printerr("%s, VTD_COMPARE_SEED=%u, step %u:%s\n"
+               "device %02x, address 0x%" PRIx64 ": %s: %s\n",
+               r->variant->name, r->seed, r->step, r->story->str, dev->sid,
+               addr, what, values);
+    g_test_fail();
+    abort();
+}
+
+static void check_emulated(Run *r, VtdDevice *dev, uint64_t addr, Reached want)
+{
+    uint64_t value = fresh_value(), data = 0;
+    bool loads, stores;
+
+    if (want.perm) {
+        vtd_store(r->guest, want.output, value);
+    }
+    loads = vtd_device_load(dev, addr, &data);
+    check(r, dev, addr, loads == !!(want.perm & IOMMU_RO), "DMA reads",
+          "%d, the tables say %d", loads, !loads);
+    check(r, dev, addr, !loads || data == value, "DMA reads from elsewhere",
+          "0x%" PRIx64 ", 0x%" PRIx64 " is at 0x%" PRIx64, data, value,
+          want.output);
+
+    stores = vtd_device_store(dev, addr, ~value);
+    check(r, dev, addr, stores == !!(want.perm & IOMMU_WO), "DMA writes",
+          "%d, the tables say %d", stores, !stores);
+    check(r, dev, addr, !stores || vtd_load(r->guest, want.output) == ~value,
+          "DMA writes to elsewhere", "not to 0x%" PRIx64, want.output);
+}
+
+static void check_host(Run *r, VtdDevice *dev, uint64_t addr, Reached want)
+{
+    VtdHostMapping have = vtd_host_mapping(dev, addr);
+
+    check(r, dev, addr, have.perm == want.perm, "rights on the host",
+          "%u, the tables say %u", have.perm, want.perm);
+    check(r, dev, addr, !want.perm || have.output == want.output,
+          "address on the host", "0x%" PRIx64 ", the tables say 0x%" PRIx64,
+          have.output, want.output);
+}
+
+/* Not of devices' DMA: what they write there are interrupts */
+static bool is_interrupt(uint64_t addr)
+{
+    return addr >> 20 == VTD_INTERRUPTS >> 20;
+}
+
+static void compare(Run *r)
+{
+    int i, n;
+
+    for (n = 0; n < SAMPLES; n++) {
+        uint64_t addr = random_input(r);
+
+        if (n % 2) {
+            /* about what was edited: in it, or just beside */
+            addr = (r->edited & -vtd_span(random_level(r))) +
+                   ((int)below(r, 3) - 1) * (int64_t)vtd_span(random_level(r));
+        }
+        addr += below(r, VTD_PAGE / 8) * 8;
+        if (is_interrupt(addr) || addr >> 52 || addr < 1 * MiB) {
+            continue;
+        }
+        for (i = 0; i < ARRAY_SIZE(r->guest->dev); i++) {
+            VtdDevice *dev = &r->guest->dev[i];
+            Reached want = reach(r, dev, addr);
+
+            /*
+             * Neither the guest's structures nor registers of devices are a
+             * place for data
+             */
+            if (want.perm && (want.output < VTD_DATA ||
+                              (!is_ram(want.output) && want.output < 4 * GiB))) {
+                continue;
+            }
+            if (!is_ram(want.output)) {
+                want = nothing;
+            }
+            check_emulated(r, dev, addr, want);
+            if (r->variant->listens) {
+                check_host(r, dev, addr, want);
+            }
+        }
+    }
+    for (i = 0; r->variant->listens && i < ARRAY_SIZE(r->guest->dev); i++) {
+        VtdDevice *dev = &r->guest->dev[i];
+        uint64_t refused = vtd_device_register(dev, DMA_TESTDEV_REFUSED);
+
+        check(r, dev, r->edited, !refused, "requests that no host takes",
+              "%" PRIu64, refused);
+    }
+}
+
+/* Invalidations: sufficient ones, and often more */
+
+static G_GNUC_PRINTF(2, 3) void tell(Run *r, const char *format, ...)
+{
+    va_list args;
+
+    g_string_append_c(r->story, ' ');
+    va_start(args, format);
+    g_string_append_vprintf(r->story, format, args);
+    va_end(args);
+}
+
+static void invalidate_all(Run *r)
+{
+    tell(r, "[all]");
+    vtd_invalidate_context_global(r->guest);
+    if (r->variant->scalable) {
+        vtd_invalidate_pasid_cache_global(r->guest);
+    }
+    vtd_invalidate_iotlb_global(r->guest);
+}
+
+static void invalidate_iotlb(Run *r, uint16_t domain)
+{
+    if (one_in(r, 5)) {
+        tell(r, "[iotlb]");
+        vtd_invalidate_iotlb_global(r->guest);
+    } else {
+        tell(r, "[iotlb of domain %x]", domain);
+        vtd_invalidate_iotlb_domain(r->guest, domain);
+    }
+}
+
+static void invalidate_pasid_cache(Run *r, uint16_t domain)
+{
+    if (one_in(r, 5)) {
+        tell(r, "[pasid cache]");
+        vtd_invalidate_pasid_cache_global(r->guest);
+    } else {
+        tell(r, "[pasid cache of domain %x]", domain);
+        vtd_invalidate_pasid_cache_domain(r->guest, domain);
+    }
+}
+
+/* After a change of the context entry of @dev, which was of @domain */
+static void invalidate_context(Run *r, VtdDevice *dev, uint16_t domain)
+{
+    if (one_in(r, 10)) {
+        invalidate_all(r);
+        return;
+    }
+    if (one_in(r, 5)) {
+        tell(r, "[context cache of domain %x]", domain);
+        vtd_invalidate_context_domain(r->guest, domain);
+    } else {
+        tell(r, "[context cache of device %x, domain %x]", dev->sid, domain);
+        vtd_invalidate_context_device(dev, domain);
+    }
+    if (r->variant->scalable) {
+        invalidate_pasid_cache(r, domain);
+    }
+    invalidate_iotlb(r, domain);
+}
+
+/* After a change of the PASID entry of @dev, which was of @domain */
+static void invalidate_pasid(Run *r, VtdDevice *dev, uint16_t domain,
+                             bool was_present)
+{
+    if (one_in(r, 10)) {
+        invalidate_all(r);
+        return;
+    }
+    if (one_in(r, 3)) {
+        invalidate_pasid_cache(r, domain);
+    } else {
+        tell(r, "[pasid cache of domain %x, pasid %x]", domain, dev->pasid);
+        vtd_invalidate_pasid_cache(dev, domain);
+    }
+    if (was_present) {
+        invalidate_iotlb(r, domain);
+    } else {
+        /* as Linux does with CAP.CM, whatever the type */
+        tell(r, "[piotlb of domain %x, pasid %x]", domain, dev->pasid);
+        vtd_invalidate_pasid(r->guest, domain, dev->pasid);
+    }
+}
+
+/* After a change of an entry for @input, whose table is at @level */
+static void invalidate_pages(Run *r, uint64_t input, unsigned int level)
+{
+    unsigned int am = 9 * (level - 1);
+    bool by_page = level < 4 && !one_in(r, 4);
+    int i;
+
+    if (one_in(r, 20)) {
+        invalidate_iotlb(r, domains[0]);
+        vtd_invalidate_iotlb_global(r->guest);
+        return;
+    }
+    for (i = 0; i < ARRAY_SIZE(domains); i++) {
+        if (by_page) {
+            uint64_t addr = input & -VTD_PAGE;
+
+            /* hardware ignores what is below the mask */
+            vtd_invalidate_iotlb_pages(r->guest, domains[i],
+                                       one_in(r, 2) ? addr :
+                                       addr & -vtd_span(level), am);
+        } else {
+            vtd_invalidate_iotlb_domain(r->guest, domains[i]);
+        }
+    }
+    tell(r, by_page ? "[pages 2^%u]" : "[domains]", am);
+}
+
+/* Edits */
+
+/* Returns: where the entry is; makes no tables but over what is no entry */
+static uint64_t find_entry(Run *r, VtdStage *stage, uint64_t input,
+                           unsigned int *level)
+{
+    uint64_t table = stage->root, at, entry;
+    unsigned int l;
+
+    for (l = stage->levels; ; l--) {
+        at = table + input / vtd_span(l) % 512 * 8;
+        entry = vtd_load(r->guest, at);
+        if (l == *level || is_page(entry, l) || !(entry & SS_ALL) ||
+            !is_ram(entry & ENTRY_ADDRESS)) {
+            *level = l;
+            return at;
+        }
+        table = entry & ENTRY_ADDRESS;
+    }
+}
+
+/* A page at @level under @at, an entry at @top, by way of new tables */
+static uint64_t tables_to_page(Run *r, uint64_t input, uint64_t page,
+                               unsigned int level, unsigned int top)
+{
+    for (; level < top; level++) {
+        uint64_t table = vtd_page(r->guest);
+
+        vtd_store(r->guest, table + input / vtd_span(level) % 512 * 8, page);
+        page = table | SS_ALL;
+    }
+    return page;
+}
+
+static void edit_table(Run *r)
+{
+    VtdStage *stage = &r->stage[below(r, STAGES)];
+    unsigned int level = random_level(r), top = level;
+    uint64_t input = random_input(r), page, at, bit;
+
+    if (input >> (12 + 9 * stage->levels)) {
+        input &= vtd_span(stage->levels) * 512 - 1;
+    }
+    r->edited = input;
+    switch (below(r, 8)) {
+    case 0:
+    case 1:
+    case 2:
+    case 3:
+        at = find_entry(r, stage, input, &top);
+        page = random_output(r, level) | random_rights(r) |
+               (level > 1 ? ENTRY_PS : 0);
+        vtd_store(r->guest, at, tables_to_page(r, input, page, level, top));
+        tell(r, "map 0x%" PRIx64 " at level %u under level %u", input, level,
+             top);
+        break;
+    case 4:
+    case 5:
+        at = find_entry(r, stage, input, &top);
+        vtd_store(r->guest, at, 0);
+        tell(r, "clear 0x%" PRIx64 " at level %u", input, top);
+        break;
+    case 6:
+        top = 1 + below(r, stage->levels);
+        at = find_entry(r, stage, input, &top);
+        bit = one_in(r, 3) ? SS_SNP :
+              one_in(r, 2) && top == 4 ? ENTRY_PS : BIT_ULL(40 + below(r, 12));
+        vtd_change(r->guest, at, 0, bit);
+        tell(r, "set 0x%" PRIx64 " of 0x%" PRIx64 " at level %u", bit, input,
+             top);
+        break;
+    default:
+        top = 1 + below(r, stage->levels);
+        at = find_entry(r, stage, input, &top);
+        if (vtd_load(r->guest, at) & SS_ALL) {
+            vtd_change(r->guest, at, SS_ALL, random_rights(r));
+            tell(r, "other rights of 0x%" PRIx64 " at level %u", input, top);
+        }
+    }
+    invalidate_pages(r, input, top);
+}
+
+static unsigned int domain_of(Run *r, VtdDevice *dev)
+{
+    return r->variant->scalable ?
+           extract64(vtd_load(r->guest, dev->pasid_entry + 8), 0, 16) :
+           extract64(vtd_load(r->guest, dev->context + 8), 8, 16);
+}
+
+/* The device gets a stage, whole */
+static void use_stage(Run *r, VtdDevice *dev)
+{
+    int n = below(r, STAGES);
+    uint16_t domain = one_in(r, 4) ? random_domain(r) : domains[n];
+
+    tell(r, "device %x: stage %d, domain %x", dev->sid, n, domain);
+    if (r->variant->scalable) {
+        vtd_use_second(dev, &r->stage[n], domain);
+    } else {
+        vtd_use_legacy(dev, &r->stage[n], domain);
+    }
+}
+
+static void edit_context(Run *r)
+{
+    VtdDevice *dev = random_device(r);
+    uint64_t low = vtd_load(r->guest, dev->context);
+    uint16_t domain = domain_of(r, dev);
+
+    switch (below(r, 4)) {
+    case 0:
+        tell(r, "clear the context entry of %x", dev->sid);
+        vtd_store(r->guest, dev->context, low & ~ENTRY_P);
+        break;
+    case 1:
+        tell(r, "damage the context entry of %x", dev->sid);
+        vtd_store(r->guest, dev->context, low | BIT_ULL(5));
+        break;
+    case 2:
+        if (r->variant->scalable) {
+            goto whole;
+        }
+        tell(r, "pass through of %x", dev->sid);
+        vtd_store(r->guest, dev->context, (low & ~0xffeULL) | 2 << 2);
+        break;
+    default:
+    whole:
+        if (r->variant->scalable) {
+            uint64_t table = dev->pasid_entry & -VTD_PAGE;
+
+            tell(r, "the context entry of %x", dev->sid);
+            vtd_store(r->guest, dev->context, (low & ENTRY_ADDRESS) | ENTRY_P);
+            vtd_store(r->guest, dev->pasid_dir, table | ENTRY_P);
+        } else {
+            use_stage(r, dev);
+        }
+        if (!(low & ENTRY_P) || r->variant->scalable) {
+            /* it becomes present, and its new domain is told of */
+            invalidate_context(r, dev, domain_of(r, dev));
+            return;
+        }
+    }
+    invalidate_context(r, dev, domain);
+}
+
+static void edit_pasid(Run *r)
+{
+    static const unsigned int types[] = { 0, PGTT_FIRST, PGTT_NESTED, 5, 7 };
+    VtdDevice *dev = random_device(r);
+    uint64_t low = vtd_load(r->guest, dev->pasid_entry);
+    uint16_t domain = domain_of(r, dev);
+    bool was_present = low & ENTRY_P;
+
+    switch (below(r, 7)) {
+    case 0:
+        tell(r, "clear the PASID entry of %x", dev->sid);
+        vtd_store(r->guest, dev->pasid_entry, low & ~ENTRY_P);
+        break;
+    case 1:
+        tell(r, "pass through of %x", dev->sid);
+        vtd_change(r->guest, dev->pasid_entry, PASID_PGTT_MASK,
+                   PASID_PGTT(PGTT_PASS_THROUGH));
+        break;
+    case 2:
+        tell(r, "a type that there is not of %x", dev->sid);
+        vtd_change(r->guest, dev->pasid_entry, PASID_PGTT_MASK,
+                   PASID_PGTT(types[below(r, ARRAY_SIZE(types))]));
+        break;
+    case 3:
+        tell(r, "other levels of %x", dev->sid);
+        vtd_change(r->guest, dev->pasid_entry, PASID_AW_MASK,
+                   (uint64_t)below(r, 4) << 2);
+        break;
+    case 4:
+        tell(r, "clear the PASID directory entry of %x", dev->sid);
+        vtd_change(r->guest, dev->pasid_dir, ENTRY_P, 0);
+        invalidate_pasid_cache(r, domain);
+        invalidate_iotlb(r, domain);
+        return;
+    default:
+        use_stage(r, dev);
+        domain = was_present ? domain : domain_of(r, dev);
+    }
+    invalidate_pasid(r, dev, domain, was_present);
+}
+
+static void edit_root(Run *r)
+{
+    VtdDevice *dev = random_device(r);
+    uint64_t at = r->guest->root +
+                  (r->variant->scalable ? (dev->sid & 128) / 16 : 0);
+    bool present = vtd_load(r->guest, at) & ENTRY_P;
+    int i;
+
+    tell(r, "root entry of %x: %d", dev->sid, !present);
+    vtd_change(r->guest, at, ENTRY_P, present ? 0 : ENTRY_P);
+    if (one_in(r, 2)) {
+        invalidate_all(r);
+        return;
+    }
+    for (i = 0; i < ARRAY_SIZE(r->guest->dev); i++) {
+        invalidate_context(r, &r->guest->dev[i],
+                           domain_of(r, &r->guest->dev[i]));
+    }
+}
+
+static void switch_translation(Run *r)
+{
+    tell(r, "translation: %d", !r->enabled);
+    if (r->enabled) {
+        vtd_disable(r->guest);
+    } else {
+        vtd_enable(r->guest);
+    }
+    r->enabled = !r->enabled;
+}
+
+static void set_root(Run *r)
+{
+    vtd_set_root(r->guest, r->guest->root |
+                           (r->variant->scalable ? VTD_RTADDR_SCALABLE : 0));
+}
+
+static void reset(Run *r)
+{
+    tell(r, "reset");
+    vtd_reset(r->guest);
+    r->enabled = false;
+    compare(r);
+    set_root(r);
+    switch_translation(r);
+}
+
+static void step(Run *r)
+{
+    unsigned int n = below(r, 200);
+
+    g_string_truncate(r->story, 0);
+    if (n < 1) {
+        reset(r);
+    } else if (n < 4) {
+        switch_translation(r);
+    } else if (n < 10) {
+        edit_root(r);
+    } else if (n < 30) {
+        edit_context(r);
+    } else if (n < 60 && r->variant->scalable) {
+        edit_pasid(r);
+    } else {
+        edit_table(r);
+    }
+    compare(r);
+}
+
+static unsigned int from_environment(const char *name, unsigned int value)
+{
+    const char *text = g_getenv(name);
+
+    if (text) {
+        g_assert_cmpint(qemu_strtoui(text, NULL, 0, &value), ==, 0);
+    }
+    return value;
+}
+
+static void test_random(const void *data)
+{
+    const Variant *variant = data;
+    Run run = {
+        .variant = variant,
+        .seed = from_environment("VTD_COMPARE_SEED", g_random_int()),
+        .story = g_string_new(""),
+    };
+    unsigned int steps = from_environment("VTD_COMPARE_STEPS", STEPS);
+    unsigned int levels = variant->width == 39 ? 3 : 4;
+    VtdGuest *guest;
+    int i;
+
+    g_test_message("VTD_COMPARE_SEED=%u", run.seed);
+    run.rand = g_rand_new_with_seed(run.seed);
+    guest = (variant->listens ? vtd_start_listening :
+                                vtd_start)(variant->options);
+    run.guest = guest;
+    for (i = 0; i < STAGES; i++) {
+        run.stage[i] = vtd_second_stage(guest, i ? levels : 3);
+    }
+    if (variant->scalable) {
+        vtd_set_up_scalable(guest);
+    } else {
+        vtd_set_up_legacy(guest);
+    }
+    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
+        use_stage(&run, &guest->dev[i]);
+    }
+    switch_translation(&run);
+    for (run.step = 0; run.step < steps; run.step++) {
+        step(&run);
+    }
+    vtd_quit(guest);
+    g_rand_free(run.rand);
+    g_string_free(run.story, true);
+}
+
+int main(int argc, char **argv)
+{
+    static const Variant variants[] = {
+        { "legacy-39", ",caching-mode=on,aw-bits=39", false, true, 39 },
+        { "legacy-48", ",caching-mode=on", false, true, 48 },
+        { "scalable-39", ",caching-mode=on,aw-bits=39" SCALABLE, true, true,
+          39 },
+        { "scalable-48", ",caching-mode=on" SCALABLE, true, true, 48 },
+        /* no device that listens is let near a vIOMMU that promises to snoop */
+        { "snoop", ",caching-mode=on,snoop-control=on" SCALABLE, true, false,
+          48 },
+    };
+    int i;
+
+    g_test_init(&argc, &argv, NULL);
+    for (i = 0; i < ARRAY_SIZE(variants); i++) {
+        g_autofree char *path = g_strdup_printf("/intel-iommu-compare/%s",
+                                                variants[i].name);
+
+        qtest_add_data_func(path, &variants[i], test_random);
+    }
+    return g_test_run();
+}
