@@ -318,7 +318,6 @@ static void test_visit(const char *options, Slot slot, const Visit *visit)
     enable(guest);
     plug_bridge(guest);
     open_slot(guest, &dev, BRIDGE);
-    /* nothing is left of what the same source-id was before */
     attach(&dev, 1, scalable);
     assert_reads(&dev, NARROW_IOVA, FRAME(1));
     assert_attached(&dev, 1);
@@ -335,6 +334,27 @@ static void test_case(gconstpointer data)
     test_visit(cases[i / ARRAY_SIZE(visits)].options,
                cases[i / ARRAY_SIZE(visits)].slot,
                &visits[i % ARRAY_SIZE(visits)]);
+}
+
+/* What was cached for a bus's source-ids is not the next bus's */
+static void test_caches(void)
+{
+    VtdGuest *guest = vtd_start_listening(PORT_OPTIONS BRIDGE_OPTIONS);
+    VtdDevice dev;
+
+    set_up_tables(guest, false);
+    open_slot(guest, &dev, BRIDGE);
+    attach(&dev, 0, false);
+    enable(guest);
+    assert_attached(&dev, 0);
+    unplug_slot(guest, &dev, BRIDGE);
+
+    plug_bridge(guest);
+    open_slot(guest, &dev, BRIDGE);
+    attach(&dev, 1, false);
+    assert_reads(&dev, NARROW_IOVA, FRAME(1));
+    g_free(dev.pci);
+    vtd_quit(guest);
 }
 
 /* A devfn's address space is the next device's there */
@@ -498,6 +518,7 @@ int main(int argc, char **argv)
 
         qtest_add_data_func(path, GINT_TO_POINTER(i), test_case);
     }
+    qtest_add_func("/intel-iommu/hotplug/caches", test_caches);
     qtest_add_func("/intel-iommu/hotplug/same-devfn", test_same_devfn);
     qtest_add_func("/intel-iommu/hotplug/shared", test_shared);
     qtest_add_data_func("/intel-iommu/hotplug/random/legacy", PORT_OPTIONS,
