@@ -671,7 +671,7 @@ enum { ROOT, CONTEXT, LEVEL_4, LEVEL_3, LEVEL_2, LEVEL_1 };
 /*
  * Turns translation on for the device at @slot: the first and the last page
  * of @width bits are FRAME, and so are those between that the same entries
- * map. One that has bit @width, which is reserved, is ENTRY_BEYOND pages on.
+ * map. One that has bit 48, which is reserved, is ENTRY_BEYOND pages on.
  */
 static void enable_dmar(QTestState *qts, int slot, unsigned int width)
 {
@@ -689,7 +689,7 @@ static void enable_dmar(QTestState *qts, int slot, unsigned int width)
         qtest_writeq(qts, TABLE(table) + extract64(last, shift, 9) * 8, entry);
     }
     qtest_writeq(qts, TABLE(LEVEL_1) + ENTRY_BEYOND * 8,
-                 FRAME | BIT_ULL(width) | rw);
+                 FRAME | BIT_ULL(VTD_HOST_AW_48BIT) | rw);
     qtest_writeq(qts, TABLE(ROOT), TABLE(CONTEXT) | VTD_ROOT_ENTRY_P);
     qtest_writeq(qts, context, TABLE(levels == 4 ? LEVEL_4 : LEVEL_3) |
                                VTD_CONTEXT_ENTRY_P);
