@@ -104,7 +104,7 @@ def busy_refusal(device: Device, backend: str, reason: str) -> str:
 
 def without_numbers(text: str) -> str:
     """@text with N for each number of a file descriptor or group."""
-    return re.sub(r'(fd=|/dev/vfio/)\d+', r'\1N', text)
+    return re.sub(r'(fd=|/dev/vfio/|id=|group |the host, |\()\d+', r'\1N', text)
 
 
 def plug_refusal(device: Optional[Device], guest: int, host: int) -> str:
