@@ -33,6 +33,11 @@
                         "vtd-ecap=0xffffffffffffffff"
 #define VTD_NOTHING     ",iommu-type=intel-vtd,source=iommufd"
 
+/* Of 600 GiB, two of them below 4 GiB */
+#define RAM_ABOVE_39 \
+    "host IOMMU cannot back intel-iommu: guest RAM ends at 0x9680000000 and " \
+    "takes 40 address bits, 39 on the host (give the VM less)"
+
 /*
  * Asserts that intel-iommu with @options and an open width comes to @width with
  * @devices, and looks as if @width were given.
@@ -172,6 +177,7 @@ static void test_old_machine(void)
     assert_width(&view, 42);
 }
 
+/* Nothing is translated: the width promises nothing, but the RAM is there */
 static void test_without_dma_translation(void)
 {
     GuestView adopted = start_and_read_guest_view(
@@ -319,6 +325,35 @@ static void test_host_below_ram(void)
         "host IOMMU cannot back intel-iommu: address width is 48 in the "
         "guest, 39 on the host (guest RAM, maxmem included, ends at "
         "0x9680000000 and takes 40: give the VM less)");
+}
+
+/* The width that was given fits, and the device could not reach all RAM */
+static void test_given_and_ram_above_host(void)
+{
+    static const char dimm[] =
+        Q35 "-m 1G,slots=1,maxmem=600G"
+        " -object memory-backend-ram,id=ram0,size=128M"
+        " -device pcie-root-port,id=rp1,chassis=1"
+        " -device intel-iommu,aw-bits=39,caching-mode=on"
+        " -device pc-dimm,memdev=ram0,addr=0x8000000000";
+    static const char device[] =
+        "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\",\"bus\":\"rp1\","
+        "\"aw-bits\":39}";
+    static const char error[] =
+        "host IOMMU cannot back intel-iommu: guest RAM ends at 0x8008000000 "
+        "and takes 40 address bits, 39 on the host (give the VM less)";
+    g_autofree char *cold = g_strconcat(
+        dimm, " -device host-iommu-testdev,aw-bits=39", NULL);
+    QTestState *qts = qtest_init(dimm);
+
+    assert_hotplug_refused(qts, device, error);
+    qtest_quit(qts);
+    assert_device_refused(cold, error);
+    assert_device_refused(
+        "-M q35,memory-backend=ram -m 600G"
+        " -object memory-backend-ram,id=ram,size=600G,reserve=off"
+        " -device intel-iommu,aw-bits=39 -device host-iommu-testdev,aw-bits=39",
+        RAM_ABOVE_39);
 }
 
 static void test_host_at_ram(void)
@@ -688,6 +723,7 @@ static void enable_dmar(QTestState *qts, int slot, unsigned int width)
         qtest_writeq(qts, TABLE(table), entry);
         qtest_writeq(qts, TABLE(table) + extract64(last, shift, 9) * 8, entry);
     }
+    /* the guest's memory is no narrower where its devices' addresses are */
     qtest_writeq(qts, TABLE(LEVEL_1) + ENTRY_BEYOND * 8,
                  FRAME | BIT_ULL(VTD_HOST_AW_48BIT) | rw);
     qtest_writeq(qts, TABLE(ROOT), TABLE(CONTEXT) | VTD_ROOT_ENTRY_P);
@@ -1250,6 +1286,7 @@ int main(int argc, char **argv)
         { "check/narrow-host-beside-fitting", test_narrow_host_beside_fitting },
         { "check/host-below-39", test_host_below_39 },
         { "check/host-below-ram", test_host_below_ram },
+        { "check/given-and-ram-above-host", test_given_and_ram_above_host },
         { "check/host-at-ram", test_host_at_ram },
         { "check/snoop-control", test_snoop_control },
         { "check/every-field-is-told", test_every_field_is_told },
