@@ -147,7 +147,8 @@ static bool vtd_field_fits(IntelIOMMUState *s, const VTDHostField *f,
     }
     switch (f->rule) {
     case RULE_WIDTH:
-        return !host_known || guest <= host;
+        /* Without translation, MGAW promises nothing */
+        return !s->dma_translation || !host_known || guest <= host;
     case RULE_AT_MOST:
         return host_known && guest <= host;
     case RULE_SUBSET:

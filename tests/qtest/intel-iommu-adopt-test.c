@@ -180,16 +180,38 @@ static void test_old_machine(void)
 /* Nothing is translated: the width promises nothing, but the RAM is there */
 static void test_without_dma_translation(void)
 {
-    GuestView adopted = start_and_read_guest_view(
-        Q35 OPEN ",dma-translation=off "
-        "-device host-iommu-testdev,aw-bits=42");
-    GuestView given = start_and_read_guest_view(
-        Q35 "-device intel-iommu,dma-translation=off,aw-bits=42 "
-        "-device host-iommu-testdev,aw-bits=42");
+    static const char *const widths[] = { "0", "48" };
+    int i;
 
-    g_assert_cmphex(adopted.cap & VTD_CAP_SAGAW_MASK, ==, 0);
-    g_assert_cmpuint(VTD_MGAW_FROM_CAP(adopted.cap) + 1, ==, 42);
-    assert_same_view(&adopted, &given);
+    for (i = 0; i < ARRAY_SIZE(widths); i++) {
+        g_autofree char *with = g_strdup_printf(
+            Q35 "-device intel-iommu,dma-translation=off,aw-bits=%s "
+            "-device host-iommu-testdev,addr=4,aw-bits=38", widths[i]);
+        GuestView without = start_and_read_guest_view(
+            Q35 "-device intel-iommu,dma-translation=off,caching-mode=on,"
+            "aw-bits=48 -device edu,addr=4");
+        GuestView view = start_and_read_guest_view(with);
+
+        g_assert_cmphex(view.cap & VTD_CAP_SAGAW_MASK, ==, 0);
+        assert_same_view(&view, &without);
+    }
+    assert_device_refused(
+        "-M q35,memory-backend=ram -m 600G"
+        " -object memory-backend-ram,id=ram,size=600G,reserve=off"
+        " -device intel-iommu,dma-translation=off,aw-bits=48"
+        " -device host-iommu-testdev,aw-bits=39", RAM_ABOVE_39);
+}
+
+/* A later device, too */
+static void test_hotplug_without_dma_translation(void)
+{
+    QTestState *qts = qtest_init(
+        Q35 "-device intel-iommu,dma-translation=off,caching-mode=on,"
+        "aw-bits=48 -device pcie-root-port,id=rp1,chassis=1");
+
+    assert_hotplug(qts, "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\","
+                        "\"bus\":\"rp1\",\"aw-bits\":39}");
+    qtest_quit(qts);
 }
 
 static void test_scalable_mode(void)
@@ -1314,6 +1336,8 @@ int main(int argc, char **argv)
         { "freeze/unplug-and-replug", test_unplug_and_replug },
         { "freeze/adopted-stays-after-unplug",
           test_adopted_stays_after_unplug },
+        { "freeze/without-dma-translation",
+          test_hotplug_without_dma_translation },
         { "freeze/reset", test_reset },
         { "qom/known", test_qom_known },
         { "qom/unknown", test_qom_unknown },
