@@ -104,7 +104,8 @@ def busy_refusal(device: Device, backend: str, reason: str) -> str:
 
 def without_numbers(text: str) -> str:
     """@text with N for each number of a file descriptor or group."""
-    return re.sub(r'(fd=|/dev/vfio/|id=|group |the host, |\()\d+', r'\1N', text)
+    return re.sub(r'(fd=|/dev/vfio/|id=|group |the host, |\()\d+', r'\1N',
+                  text)
 
 
 def plug_refusal(device: Optional[Device], guest: int, host: int) -> str:
@@ -199,8 +200,8 @@ def shared_group_refusal(first: Device, second: Device, backend: str) -> str:
               if backend == 'iommufd' else
               'group N used in multiple address spaces')
     return (f'vfio {second.address}: {first.address} is in the same IOMMU '
-            'group of the host, N, which has one address space, but the vIOMMU '
-            'gives each function its own (put both behind one '
+            'group of the host, N, which has one address space, but the '
+            'vIOMMU gives each function its own (put both behind one '
             f'pcie-pci-bridge): {answer}')
 
 
