@@ -74,6 +74,17 @@ HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *sysfs,
                                        &unit, &error_abort);
 }
 
+bool host_iommu_unit_translates(const HostIOMMUDevice *unit, Error **errp)
+{
+    if (unit->caps.type != HOST_IOMMU_TYPE_INTEL_VTD ||
+        host_iommu_unit_width(&unit->caps, false) != HOST_IOMMU_BITS_UNKNOWN) {
+        return true;
+    }
+    error_setg(errp, "%s does not translate DMA: its CAP has page tables of "
+               "no width (SAGAW is 0)", unit->name);
+    return false;
+}
+
 /* By number where they differ in nothing else */
 static int compare_names(const void *a, const void *b)
 {

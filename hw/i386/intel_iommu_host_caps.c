@@ -13,6 +13,7 @@
 #include "qemu/bitops.h"
 #include "hw/boards.h"
 #include "hw/i386/x86.h"
+#include "hw/mem/memory-device.h"
 #include "intel_iommu_given.h"
 #include "intel_iommu_host_caps.h"
 #include "intel_iommu_internal.h"
@@ -146,7 +147,8 @@ static bool vtd_field_fits(IntelIOMMUState *s, const VTDHostField *f,
     }
     switch (f->rule) {
     case RULE_WIDTH:
-        return !host_known || guest <= host;
+        /* Without translation, MGAW promises nothing */
+        return !s->dma_translation || !host_known || guest <= host;
     case RULE_AT_MOST:
         return host_known && guest <= host;
     case RULE_SUBSET:
@@ -239,17 +241,41 @@ char *vtd_host_field_setting(int index, uint64_t value)
                       : g_strdup_printf("%s=%s", f->property, text);
 }
 
-/* Returns: the first guest-physical address above all RAM, maxmem included */
-static uint64_t vtd_guest_ram_top(void)
+/* Returns: where a memory device ends that is mapped at once, 0 for others */
+static uint64_t vtd_memory_device_end(const MemoryDeviceInfo *info)
+{
+    switch (info->type) {
+    case MEMORY_DEVICE_INFO_KIND_DIMM:
+        return info->u.dimm.data->addr + info->u.dimm.data->size;
+    case MEMORY_DEVICE_INFO_KIND_NVDIMM:
+        return info->u.nvdimm.data->addr + info->u.nvdimm.data->size;
+    case MEMORY_DEVICE_INFO_KIND_VIRTIO_PMEM:
+        return info->u.virtio_pmem.data->memaddr +
+               info->u.virtio_pmem.data->size;
+    default:
+        return 0;
+    }
+}
+
+/*
+ * Returns: the first guest-physical address above all RAM that is there, or,
+ * with @maxmem, above what can be plugged too
+ */
+static uint64_t vtd_guest_ram_top(bool maxmem)
 {
     MachineState *ms = MACHINE(qdev_get_machine());
     X86MachineState *x86ms = X86_MACHINE(ms);
     uint64_t top = x86ms->below_4g_mem_size;
+    g_autoptr(MemoryDeviceInfoList) plugged = qmp_memory_device_list();
+    MemoryDeviceInfoList *e;
 
     if (x86ms->above_4g_mem_size) {
         top = x86ms->above_4g_mem_start + x86ms->above_4g_mem_size;
     }
-    if (ms->device_memory) {
+    for (e = plugged; e; e = e->next) {
+        top = MAX(top, vtd_memory_device_end(e->value));
+    }
+    if (maxmem && ms->device_memory) {
         top = MAX(top, ms->device_memory->base +
                        memory_region_size(&ms->device_memory->mr));
     }
@@ -262,7 +288,7 @@ static uint64_t vtd_guest_ram_top(void)
  */
 static char *vtd_width_remedy(IntelIOMMUState *s, uint64_t host, bool open)
 {
-    uint64_t ram_top = vtd_guest_ram_top();
+    uint64_t ram_top = vtd_guest_ram_top(true);
     const char *or_else = "";
 
     if (host < VTD_HOST_AW_39BIT) {
@@ -319,6 +345,25 @@ static void vtd_tell_field(const VTDHostField *f,
     }
 }
 
+/*
+ * Appends that the guest's RAM is beyond the host's width, where it is: without
+ * translation the device has to reach all of it, however narrow the guest's
+ * translation is.
+ */
+static void vtd_tell_ram(const VTDHostFieldState *width, GString *problems)
+{
+    uint64_t ram_top = vtd_guest_ram_top(false);
+
+    if (width->host_known && width->host < 64 &&
+        ram_top > VTD_ADDRESS_SIZE(width->host)) {
+        g_string_append_printf(problems, "%sguest RAM ends at 0x%" PRIx64
+                               " and takes %d address bits, %" PRIu64 " on "
+                               "the host (give the VM less)",
+                               problems->len ? "; " : "", ram_top,
+                               64 - clz64(ram_top - 1), width->host);
+    }
+}
+
 /* What the host is must be known before its hardware walks guest tables */
 static bool vtd_check_host_type(IntelIOMMUState *s, HostIOMMUDevice *hiod,
                                 const char *host, Error **errp)
@@ -360,6 +405,9 @@ bool vtd_check_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod, bool open,
         g_autofree char *remedy = NULL;
 
         if (field.fits) {
+            if (f->rule == RULE_WIDTH) {
+                vtd_tell_ram(&field, problems);
+            }
             continue;
         }
         if (f->rule == RULE_WIDTH) {

@@ -16,6 +16,7 @@
 #include "intel_iommu_info.h"
 #include "intel_iommu_internal.h"
 #include "intel_iommu_migration.h"
+#include "system/host_iommu_unit.h"
 
 static ViommuFieldAdopted *vtd_query_adopted(const VTDHostAdopted *from)
 {
@@ -109,7 +110,8 @@ static bool vtd_query_check_host(Object *obj, HostIOMMUDevice *host,
     IntelIOMMUState *s = INTEL_IOMMU_DEVICE(obj);
 
     *misfits = vtd_query_misfits(s, host);
-    return vtd_check_host(s, host, errp);
+    return host_iommu_unit_translates(host, errp) &&
+           vtd_check_host(s, host, errp);
 }
 
 static HostIommuFieldList *vtd_query_decode_host(HostIOMMUDevice *host)

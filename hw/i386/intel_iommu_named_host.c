@@ -10,7 +10,6 @@
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "system/host_iommu_unit.h"
-#include "intel_iommu_caching_mode.h"
 #include "intel_iommu_given.h"
 #include "intel_iommu_host.h"
 #include "intel_iommu_host_caps.h"
@@ -105,13 +104,20 @@ static GStrv vtd_named_units(IntelIOMMUState *s, Error **errp)
     return vtd_check_names(s, names, errp) ? g_steal_pointer(&names) : NULL;
 }
 
-/* Says that @unit is no VT-d unit, or that nobody can tell. */
+/*
+ * Says that @unit is no VT-d unit, or none that translates, or that nobody can
+ * tell.
+ */
 static void vtd_tell_other(IntelIOMMUState *s, HostIOMMUDevice *unit,
                            const char *unknown, Error **errp)
 {
     g_autofree char *there = vtd_tell_units(s);
+    Error *err = NULL;
 
-    if (unknown) {
+    if (!host_iommu_unit_translates(unit, &err)) {
+        error_setg(errp, "%s (%s)", error_get_pretty(err), there);
+        error_free(err);
+    } else if (unknown) {
         error_setg(errp, "what %s can do cannot be read: %s (%s)", unit->name,
                    unknown, there);
     } else {
@@ -124,7 +130,8 @@ static void vtd_tell_other(IntelIOMMUState *s, HostIOMMUDevice *unit,
 
 /*
  * Makes a unit of a name. Returns: false with @errp set where it is no VT-d
- * unit, but that is no error with "all", which sets @unit to NULL
+ * unit that translates, but that is no error with "all", which sets @unit to
+ * NULL
  */
 static bool vtd_get_unit(IntelIOMMUState *s, const char *name,
                          HostIOMMUDevice **unit, Error **errp)
@@ -133,7 +140,8 @@ static bool vtd_get_unit(IntelIOMMUState *s, const char *name,
 
     *unit = host_iommu_unit_new(OBJECT(s), vtd_sysfs(s), name,
                                 vtd_get_viommu_flags(s));
-    if ((*unit)->caps.type == HOST_IOMMU_TYPE_INTEL_VTD) {
+    if ((*unit)->caps.type == HOST_IOMMU_TYPE_INTEL_VTD &&
+        host_iommu_unit_translates(*unit, NULL)) {
         return true;
     }
     if ((*unit)->caps.type == HOST_IOMMU_TYPE_UNKNOWN) {
@@ -162,7 +170,7 @@ static bool vtd_adopt_units(IntelIOMMUState *s, GStrv names, Error **errp)
         if (!unit) {
             continue;
         }
-        if (!vtd_check_host_caps(s, unit, true, errp)) {
+        if (!vtd_check_host(s, unit, errp)) {
             host_iommu_device_free(unit);
             return false;
         }
@@ -174,7 +182,7 @@ static bool vtd_adopt_units(IntelIOMMUState *s, GStrv names, Error **errp)
     if (!any) {
         g_autofree char *there = vtd_tell_units(s);
 
-        error_setg(errp, "none of them is %s (%s)",
+        error_setg(errp, "none of them is %s and translates DMA (%s)",
                    host_iommu_type_name(HOST_IOMMU_TYPE_INTEL_VTD), there);
         return false;
     }
@@ -195,8 +203,7 @@ bool vtd_adopt_named_hosts(IntelIOMMUState *s, Error **errp)
     /* what is checked */
     vtd_init_derived(s);
     names = vtd_named_units(s, errp);
-    if (!names || !vtd_check_caching_mode(s, true, errp) ||
-        !vtd_adopt_units(s, names, errp)) {
+    if (!names || !vtd_adopt_units(s, names, errp)) {
         error_prepend(errp, "host-iommu=%s: ", s->host_iommu);
         return false;
     }

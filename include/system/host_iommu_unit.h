@@ -65,6 +65,19 @@ HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *sysfs,
                                      const char *name, uint64_t viommu_flags);
 
 /**
+ * host_iommu_unit_translates() - can a device be behind this unit?
+ *
+ * Linux leaves units alone that only remap interrupts.
+ *
+ * @unit: of host_iommu_unit_new()
+ * @errp: says why not
+ *
+ * Returns: false for a VT-d unit without page tables of any width; what is
+ * not known may translate
+ */
+bool host_iommu_unit_translates(const HostIOMMUDevice *unit, Error **errp);
+
+/**
  * host_iommu_unit_tell_unknown() - why a unit's type is unknown
  *
  * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it

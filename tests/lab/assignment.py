@@ -104,7 +104,8 @@ def busy_refusal(device: Device, backend: str, reason: str) -> str:
 
 def without_numbers(text: str) -> str:
     """@text with N for each number of a file descriptor or group."""
-    return re.sub(r'(fd=|/dev/vfio/)\d+', r'\1N', text)
+    return re.sub(r'(fd=|/dev/vfio/|id=|group |the host, |\()\d+', r'\1N',
+                  text)
 
 
 def plug_refusal(device: Optional[Device], guest: int, host: int) -> str:
@@ -162,6 +163,46 @@ def memory_refusal(backend: str, region: str, top: int) -> str:
     return (f'{group}memory listener initialization failed: Region {region}: '
             f'guest RAM ends at {top:#x} and takes 40 address bits, the host '
             'IOMMU has 39: give the VM less')
+
+
+def plugged_memory_refusal(device: Device, name: str, top: int) -> str:
+    """Why memory @name that ends at @top cannot be plugged beside @device,
+    whose host has 39 bits."""
+    return (f'memory device {name} ends at {top:#x} and takes 40 address '
+            f'bits, the host IOMMU dmar0 behind {device.address} has 39: '
+            f'unplug {device.address} first, or plug less memory')
+
+
+def maxmem_warning(device: Device, top: int) -> str:
+    """What QEMU writes where memory up to @top can be plugged, and the host
+    of @device has 39 bits."""
+    return ('qemu-system-x86_64: warning: memory that can be plugged ends at '
+            f'{top:#x} and takes 40 address bits, the host IOMMU dmar0 behind '
+            f'{device.address} has 39: what lies beyond cannot be plugged '
+            f'while {device.address} is there')
+
+
+def bar_warning(region: str, driver: str, name: str, bar: int) -> str:
+    """What QEMU writes where @region, a BAR of @driver @name, ends at N,
+    beyond the 39 bits of the host."""
+    return (f'qemu-system-x86_64: warning: Region {region}: BAR {bar} of '
+            f'{driver} {name} ends at N and takes 40 address bits, the host '
+            'IOMMU has 39: assigned devices cannot reach it (give the '
+            "guest's CPU phys-bits=39, so that its firmware places BARs "
+            'below)')
+
+
+def shared_group_refusal(first: Device, second: Device, backend: str) -> str:
+    """Why @second is not attached, less the numbers in it (see
+    without_numbers), where @first of its group has another address space."""
+    answer = ('[iommufd=N] error attach '
+              f'{second.address} (N) to id=N: Invalid argument'
+              if backend == 'iommufd' else
+              'group N used in multiple address spaces')
+    return (f'vfio {second.address}: {first.address} is in the same IOMMU '
+            'group of the host, N, which has one address space, but the '
+            'vIOMMU gives each function its own (put both behind one '
+            f'pcie-pci-bridge): {answer}')
 
 
 def migration_blocker(device: Device, host: int) -> str:

@@ -9,14 +9,15 @@ bus 0 are taken.
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Tuple
+from typing import Optional, Tuple
 
 
 @dataclass(frozen=True)
 class Device:
     """A device in @slot of bus 0, made by @driver with @properties.
 
-    @backing is what must precede it on the command line. @assigned are
+    It is function 0, or @function of several in that slot; @backing is what
+    must precede it on the command line. @assigned are
     the properties that vfio-pci needs where this device is assigned, which
     it is meant to be unless @assignable is False.
     """
@@ -27,11 +28,12 @@ class Device:
     backing: Tuple[str, ...] = ()
     assigned: str = ''
     assignable: bool = True
+    function: Optional[int] = None
 
     @property
     def address(self) -> str:
         """The PCI address by which the host's Linux knows it."""
-        return f'0000:00:{self.slot:02x}.0'
+        return f'0000:00:{self.slot:02x}.{self.function or 0}'
 
     @property
     def source(self) -> str:
@@ -42,6 +44,8 @@ class Device:
     def arguments(self) -> Tuple[str, ...]:
         """The options of QEMU that make it."""
         properties = f',{self.properties}' if self.properties else ''
+        if self.function is not None:
+            properties = f'.{self.function},multifunction=on{properties}'
         return (*self.backing, '-device',
                 f'{self.driver},addr={self.slot:#x}{properties}')
 
@@ -65,10 +69,10 @@ def edu(slot: int) -> Device:
     return Device('edu', slot)
 
 
-def dma_testdev(slot: int) -> Device:
+def dma_testdev(slot: int, function: Optional[int] = None) -> Device:
     """A DMA engine that copies at once what its registers say, for
     nesting.c."""
-    return Device('dma-testdev', slot)
+    return Device('dma-testdev', slot, function=function)
 
 
 def root_port(slot: int, name: str) -> Device:

@@ -4,18 +4,21 @@ How VFIO attaches a device: what the vIOMMU wants of it, what is told when
 the host cannot, and what it leaves as it was.
 """
 
+import re
 from pathlib import Path
 from typing import Dict, Iterator
 
 import pytest
 
 from assignment import (BACKENDS, NESTED_REFUSAL, STOPPED_PORT, assigned,
-                        attach_events, hot, memory_refusal, nesting_refusal,
-                        refused_at_start, start_story, unassigned)
+                        attach_events, bar_warning, hot, maxmem_warning,
+                        memory_refusal, nesting_refusal,
+                        plugged_memory_refusal, refused_at_start, start_story,
+                        unassigned)
 from buildtree import BuildTree
 from device import nvme
 from guest import Refused
-from host import BASE_QEMU, QEMU, Host
+from host import BASE_QEMU, CONSOLE, QEMU, Host
 from monitor import ExecuteError
 from vtd import NESTED, STAGE_1
 
@@ -99,6 +102,72 @@ def test_memory_beyond_the_host_s_width(host: Host, backend: str) -> None:
     # Two of the GiB are below 4 GiB.
     assert str(refusal.value).splitlines()[-1] == refused_at_start(
         device, backend, memory_refusal(backend, 'ram', (4 + 598) << 30))
+
+
+# Of PLUGGABLE, on q35.
+PLUGGABLE = '128M,slots=1,maxmem=600G'
+PLUGGABLE_TOP = 0x9700000000
+DIMM_MEMORY = ('-object', 'memory-backend-ram,id=ram0,size=128M')
+
+
+def dimm(end: int) -> Dict[str, object]:
+    """What device_add needs for a DIMM that ends at @end."""
+    return {'driver': 'pc-dimm', 'id': 'dimm', 'memdev': 'ram0',
+            'addr': end - (128 << 20)}
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_dimm_beyond_the_host_s_width(host: Host, backend: str) -> None:
+    """It is refused in words, and where it fits it is there; that it may
+    be refused is said at the start."""
+    device = host.devices[0]
+    beyond = (1 << 39) + (128 << 20)
+    with host.guest([*assigned(device, backend, 39, PLUGGABLE),
+                     *DIMM_MEMORY]) as guest:
+        assert maxmem_warning(device,
+                              PLUGGABLE_TOP) in guest.log().splitlines()
+        with pytest.raises(ExecuteError) as refusal:
+            guest.plug(dimm(beyond))
+        assert str(refusal.value) == plugged_memory_refusal(device, 'dimm',
+                                                            beyond)
+        guest.plug(dimm(1 << 39))
+        assert [each['data']['id'] for each in
+                guest.monitor.cmd('query-memory-devices')] == ['dimm']
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_device_after_a_dimm_beyond(host: Host, backend: str) -> None:
+    """Where the DIMM was first, the device is refused."""
+    device = host.devices[0]
+    beyond = (1 << 39) + (128 << 20)
+    with host.guest([*unassigned(backend, 39, PLUGGABLE), *DIMM_MEMORY,
+                     *STOPPED_PORT]) as guest:
+        guest.plug(dimm(beyond))
+        before = guest.open_files()
+        with pytest.raises(ExecuteError) as refusal:
+            guest.plug(hot(device, backend))
+        assert str(refusal.value) == (
+            f'vfio {device.address}: '
+            f"{memory_refusal(backend, 'ram0', beyond)}")
+        assert guest.open_files() == before
+
+
+@pytest.mark.parametrize('backend', BACKENDS)
+def test_bar_beyond_the_host_s_width(host: Host, backend: str) -> None:
+    """A BAR that is RAM is named with its device, and its guest lives: the
+    firmware puts one of 4 GiB above all memory that can be plugged."""
+    device = host.devices[0]
+    with host.guest([
+            *assigned(device, backend, 39, '256M,slots=1,maxmem=600G'),
+            '-object', 'memory-backend-ram,id=shm,size=4G,share=on,'
+            'reserve=off',
+            '-device', 'ivshmem-plain,id=shared,memdev=shm'],
+                    kernel=CONSOLE) as guest:
+        guest.check('true')
+        said = [line for line in guest.log().splitlines() if 'BAR' in line]
+        assert [re.sub(r'ends at 0x[0-9a-f]+', 'ends at N', line)
+                for line in said] == [bar_warning('shm', 'ivshmem-plain',
+                                                  'shared', 2)]
 
 
 @pytest.mark.parametrize('backend', BACKENDS)

@@ -33,6 +33,11 @@
                         "vtd-ecap=0xffffffffffffffff"
 #define VTD_NOTHING     ",iommu-type=intel-vtd,source=iommufd"
 
+/* Of 600 GiB, two of them below 4 GiB */
+#define RAM_ABOVE_39 \
+    "host IOMMU cannot back intel-iommu: guest RAM ends at 0x9680000000 and " \
+    "takes 40 address bits, 39 on the host (give the VM less)"
+
 /*
  * Asserts that intel-iommu with @options and an open width comes to @width with
  * @devices, and looks as if @width were given.
@@ -172,18 +177,41 @@ static void test_old_machine(void)
     assert_width(&view, 42);
 }
 
+/* Nothing is translated: the width promises nothing, but the RAM is there */
 static void test_without_dma_translation(void)
 {
-    GuestView adopted = start_and_read_guest_view(
-        Q35 OPEN ",dma-translation=off "
-        "-device host-iommu-testdev,aw-bits=42");
-    GuestView given = start_and_read_guest_view(
-        Q35 "-device intel-iommu,dma-translation=off,aw-bits=42 "
-        "-device host-iommu-testdev,aw-bits=42");
+    static const char *const widths[] = { "0", "48" };
+    int i;
 
-    g_assert_cmphex(adopted.cap & VTD_CAP_SAGAW_MASK, ==, 0);
-    g_assert_cmpuint(VTD_MGAW_FROM_CAP(adopted.cap) + 1, ==, 42);
-    assert_same_view(&adopted, &given);
+    for (i = 0; i < ARRAY_SIZE(widths); i++) {
+        g_autofree char *with = g_strdup_printf(
+            Q35 "-device intel-iommu,dma-translation=off,aw-bits=%s "
+            "-device host-iommu-testdev,addr=4,aw-bits=38", widths[i]);
+        GuestView without = start_and_read_guest_view(
+            Q35 "-device intel-iommu,dma-translation=off,caching-mode=on,"
+            "aw-bits=48 -device edu,addr=4");
+        GuestView view = start_and_read_guest_view(with);
+
+        g_assert_cmphex(view.cap & VTD_CAP_SAGAW_MASK, ==, 0);
+        assert_same_view(&view, &without);
+    }
+    assert_device_refused(
+        "-M q35,memory-backend=ram -m 600G"
+        " -object memory-backend-ram,id=ram,size=600G,reserve=off"
+        " -device intel-iommu,dma-translation=off,aw-bits=48"
+        " -device host-iommu-testdev,aw-bits=39", RAM_ABOVE_39);
+}
+
+/* A later device, too */
+static void test_hotplug_without_dma_translation(void)
+{
+    QTestState *qts = qtest_init(
+        Q35 "-device intel-iommu,dma-translation=off,caching-mode=on,"
+        "aw-bits=48 -device pcie-root-port,id=rp1,chassis=1");
+
+    assert_hotplug(qts, "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\","
+                        "\"bus\":\"rp1\",\"aw-bits\":39}");
+    qtest_quit(qts);
 }
 
 static void test_scalable_mode(void)
@@ -319,6 +347,35 @@ static void test_host_below_ram(void)
         "host IOMMU cannot back intel-iommu: address width is 48 in the "
         "guest, 39 on the host (guest RAM, maxmem included, ends at "
         "0x9680000000 and takes 40: give the VM less)");
+}
+
+/* The width that was given fits, and the device could not reach all RAM */
+static void test_given_and_ram_above_host(void)
+{
+    static const char dimm[] =
+        Q35 "-m 1G,slots=1,maxmem=600G"
+        " -object memory-backend-ram,id=ram0,size=128M"
+        " -device pcie-root-port,id=rp1,chassis=1"
+        " -device intel-iommu,aw-bits=39,caching-mode=on"
+        " -device pc-dimm,memdev=ram0,addr=0x8000000000";
+    static const char device[] =
+        "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\",\"bus\":\"rp1\","
+        "\"aw-bits\":39}";
+    static const char error[] =
+        "host IOMMU cannot back intel-iommu: guest RAM ends at 0x8008000000 "
+        "and takes 40 address bits, 39 on the host (give the VM less)";
+    g_autofree char *cold = g_strconcat(
+        dimm, " -device host-iommu-testdev,aw-bits=39", NULL);
+    QTestState *qts = qtest_init(dimm);
+
+    assert_hotplug_refused(qts, device, error);
+    qtest_quit(qts);
+    assert_device_refused(cold, error);
+    assert_device_refused(
+        "-M q35,memory-backend=ram -m 600G"
+        " -object memory-backend-ram,id=ram,size=600G,reserve=off"
+        " -device intel-iommu,aw-bits=39 -device host-iommu-testdev,aw-bits=39",
+        RAM_ABOVE_39);
 }
 
 static void test_host_at_ram(void)
@@ -671,7 +728,7 @@ enum { ROOT, CONTEXT, LEVEL_4, LEVEL_3, LEVEL_2, LEVEL_1 };
 /*
  * Turns translation on for the device at @slot: the first and the last page
  * of @width bits are FRAME, and so are those between that the same entries
- * map. One that has bit @width, which is reserved, is ENTRY_BEYOND pages on.
+ * map. One that has bit 48, which is reserved, is ENTRY_BEYOND pages on.
  */
 static void enable_dmar(QTestState *qts, int slot, unsigned int width)
 {
@@ -688,8 +745,9 @@ static void enable_dmar(QTestState *qts, int slot, unsigned int width)
         qtest_writeq(qts, TABLE(table), entry);
         qtest_writeq(qts, TABLE(table) + extract64(last, shift, 9) * 8, entry);
     }
+    /* the guest's memory is no narrower where its devices' addresses are */
     qtest_writeq(qts, TABLE(LEVEL_1) + ENTRY_BEYOND * 8,
-                 FRAME | BIT_ULL(width) | rw);
+                 FRAME | BIT_ULL(VTD_HOST_AW_48BIT) | rw);
     qtest_writeq(qts, TABLE(ROOT), TABLE(CONTEXT) | VTD_ROOT_ENTRY_P);
     qtest_writeq(qts, context, TABLE(levels == 4 ? LEVEL_4 : LEVEL_3) |
                                VTD_CONTEXT_ENTRY_P);
@@ -1250,6 +1308,7 @@ int main(int argc, char **argv)
         { "check/narrow-host-beside-fitting", test_narrow_host_beside_fitting },
         { "check/host-below-39", test_host_below_39 },
         { "check/host-below-ram", test_host_below_ram },
+        { "check/given-and-ram-above-host", test_given_and_ram_above_host },
         { "check/host-at-ram", test_host_at_ram },
         { "check/snoop-control", test_snoop_control },
         { "check/every-field-is-told", test_every_field_is_told },
@@ -1277,6 +1336,8 @@ int main(int argc, char **argv)
         { "freeze/unplug-and-replug", test_unplug_and_replug },
         { "freeze/adopted-stays-after-unplug",
           test_adopted_stays_after_unplug },
+        { "freeze/without-dma-translation",
+          test_hotplug_without_dma_translation },
         { "freeze/reset", test_reset },
         { "qom/known", test_qom_known },
         { "qom/unknown", test_qom_unknown },

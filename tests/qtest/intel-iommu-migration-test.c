@@ -665,7 +665,7 @@ static void test_incoming_file(void)
 
 /*
  * Turns translation on for the device at @slot: page 0 is FRAME, and the entry
- * of page 1 has a bit that is reserved where the width is 42.
+ * of page 1 has a bit that is reserved.
  */
 static void enable_dmar(QTestState *qts, int slot)
 {
@@ -678,7 +678,8 @@ static void enable_dmar(QTestState *qts, int slot)
         qtest_writeq(qts, TABLE(table), TABLE(table + 1) | rw);
     }
     qtest_writeq(qts, TABLE(LEVEL_1), FRAME | rw);
-    qtest_writeq(qts, TABLE(LEVEL_1) + 8, FRAME | BIT_ULL(42) | rw);
+    qtest_writeq(qts, TABLE(LEVEL_1) + 8,
+                 FRAME | BIT_ULL(VTD_HOST_AW_48BIT) | rw);
     qtest_writeq(qts, TABLE(ROOT), TABLE(CONTEXT) | VTD_ROOT_ENTRY_P);
     qtest_writeq(qts, context, TABLE(LEVEL_4) | VTD_CONTEXT_ENTRY_P);
     /* domain 1, four levels */

@@ -437,6 +437,25 @@ static void test_host_without_caching_mode(void)
     host_tree_free(sysfs);
 }
 
+/* Linux has no device behind a unit that only remaps interrupts */
+static void test_host_without_translation(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", "380000", "0");
+    assert_hosts(Q35 "-device intel-iommu,aw-bits=48,caching-mode=on", sysfs,
+        "[{'name':'dmar0','type':'intel-vtd','cap':3670016,'ecap':0,"
+        "  'fields':[{'name':'sc','value':0},{'name':'smts','value':0},"
+        "  {'name':'fsts','value':0},{'name':'ssts','value':0},"
+        "  {'name':'nest','value':0},{'name':'fs1gp','value':0},"
+        "  {'name':'dt','value':0},{'name':'srs','value':0},"
+        "  {'name':'pasid','value':0},{'name':'pss','value':1}],"
+        "  'fits':false,'misfits':[],"
+        "  'reason':'dmar0 does not translate DMA: its CAP has page tables of "
+        "no width (SAGAW is 0)'}]");
+    host_tree_free(sysfs);
+}
+
 /* A nesting parent is a second stage, which is not limited to 47 bits */
 static void test_host_stage_1(void)
 {
@@ -580,6 +599,7 @@ int main(int argc, char **argv)
         { "host/fits", test_host_fits },
         { "host/too-narrow", test_host_too_narrow },
         { "host/without-caching-mode", test_host_without_caching_mode },
+        { "host/without-translation", test_host_without_translation },
         { "host/stage-1", test_host_stage_1 },
         { "host/unknown-width", test_host_unknown_width },
         { "host/virtio-iommu", test_host_virtio_iommu },
