@@ -27,11 +27,10 @@ static uint8_t host_iommu_iommufd_pasid_bits(const struct iommu_hw_info *info)
     return *(const uint8_t *)&info->__reserved;
 }
 
-bool host_iommu_iommufd_learn(HostIOMMUDeviceIommufd *idev,
+bool host_iommu_iommufd_learn(HostIOMMUDeviceCaps *caps,
                               IOMMUFDBackend *iommufd, uint32_t devid,
-                              uint32_t hwpt_id, Error **errp)
+                              Error **errp)
 {
-    HostIOMMUDeviceCaps *caps = &HOST_IOMMU_DEVICE(idev)->caps;
     struct iommu_hw_info_vtd vtd = {};
     struct iommu_hw_info info = {
         .size = sizeof(info),
@@ -46,9 +45,6 @@ bool host_iommu_iommufd_learn(HostIOMMUDeviceIommufd *idev,
         return false;
     }
 
-    idev->iommufd = IOMMUFD_BACKEND(object_ref(OBJECT(iommufd)));
-    idev->devid = devid;
-    idev->hwpt_id = hwpt_id;
     caps->has_hw_caps = true;
     caps->hw_caps = info.out_capabilities;
     caps->pasid_bits = host_iommu_iommufd_pasid_bits(&info);
@@ -70,45 +66,10 @@ bool host_iommu_iommufd_learn(HostIOMMUDeviceIommufd *idev,
     return true;
 }
 
-bool host_iommu_iommufd_attach_hwpt(HostIOMMUDeviceIommufd *idev,
-                                    uint32_t hwpt_id, Error **errp)
-{
-    int ret = HOST_IOMMU_DEVICE_IOMMUFD_GET_CLASS(idev)->attach_hwpt(idev,
-                                                                  hwpt_id);
-
-    if (ret) {
-        error_setg_errno(errp, -ret, "cannot attach %s to HWPT %u",
-                         HOST_IOMMU_DEVICE(idev)->name, hwpt_id);
-        return false;
-    }
-    return true;
-}
-
-bool host_iommu_iommufd_detach_hwpt(HostIOMMUDeviceIommufd *idev,
-                                    Error **errp)
-{
-    int ret = HOST_IOMMU_DEVICE_IOMMUFD_GET_CLASS(idev)->detach_hwpt(idev);
-
-    if (ret) {
-        error_setg_errno(errp, -ret, "cannot detach %s from its HWPT",
-                         HOST_IOMMU_DEVICE(idev)->name);
-        return false;
-    }
-    return true;
-}
-
-static void host_iommu_iommufd_finalize(Object *obj)
-{
-    object_unref(OBJECT(HOST_IOMMU_DEVICE_IOMMUFD(obj)->iommufd));
-}
-
 static const TypeInfo types[] = {
     {
         .name = TYPE_HOST_IOMMU_DEVICE_IOMMUFD,
         .parent = TYPE_HOST_IOMMU_DEVICE,
-        .instance_size = sizeof(HostIOMMUDeviceIommufd),
-        .instance_finalize = host_iommu_iommufd_finalize,
-        .class_size = sizeof(HostIOMMUDeviceIommufdClass),
         .abstract = true,
     }
 };

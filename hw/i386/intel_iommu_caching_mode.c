@@ -2,7 +2,7 @@
  * intel-iommu's caching-mode, which every assigned device needs
  *
  * Given, it is a contract; left open, it follows the assigned devices that
- * are there when the guest starts. Called by intel_iommu*.c and pc.c.
+ * are there when the guest starts.
  *
  * Copyright (C) 2013 Knut Omang, Oracle <knut.omang@oracle.com>
  * Copyright (C) 2014 Le Tan, <tamlokveer@gmail.com>
@@ -12,25 +12,14 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
-#include "qemu/error-report.h"
-#include "hw/misc/host-iommu-testdev.h"
-#include "hw/pci/pci.h"
 #include "hw/pci/pci_device.h"
-#include "system/host_iommu_vtd.h"
 #include "intel_iommu_caching_mode.h"
 #include "intel_iommu_given.h"
 
-/* By type: before intel-iommu is realized nobody can introduce itself */
-bool vtd_is_assigned(Object *obj)
-{
-    return object_dynamic_cast(obj, "vfio-pci") ||
-           object_dynamic_cast(obj, TYPE_HOST_IOMMU_TESTDEV);
-}
-
 static int vtd_find_assigned(Object *obj, void *found)
 {
-    if (vtd_is_assigned(obj) && DEVICE(obj)->realized &&
-        !pci_bus_bypass_iommu(pci_get_bus(PCI_DEVICE(obj)))) {
+    if (object_dynamic_cast(obj, TYPE_PCI_DEVICE) &&
+        PCI_DEVICE(obj)->assigned) {
         *(Object **)found = obj;
         return 1;
     }
@@ -74,33 +63,11 @@ bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp)
     return false;
 }
 
-bool vtd_check_hotplug(IntelIOMMUState *s, DeviceState *dev, Error **errp)
-{
-    /* With x-nested=on vtd_check_unknown_host() refuses it, whatever this is */
-    return !vtd_is_assigned(OBJECT(dev)) || s->ecap & R_VTD_ECAP_NEST_MASK ||
-           vtd_check_caching_mode(s, false, errp);
-}
-
-void vtd_refuse_assigned(Object *obj, Error *err)
-{
-    g_autofree char *path = object_get_canonical_path(obj);
-
-    error_reportf_err(err, "%s %s: ", object_get_typename(obj), path);
-    exit(1);
-}
-
 void vtd_resolve_caching_mode(IntelIOMMUState *s)
 {
-    Object *obj = vtd_assigned_device();
-    Error *err = NULL;
-
-    if (!obj) {
-        return;
+    if (vtd_assigned_device()) {
+        s->caching_mode = true;
     }
-    if (!vtd_check_caching_mode(s, true, &err)) {
-        vtd_refuse_assigned(obj, err);
-    }
-    s->caching_mode = true;
 }
 
 bool vtd_check_arriving_caching_mode(IntelIOMMUState *s, bool on, Error **errp)

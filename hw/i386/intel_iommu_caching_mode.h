@@ -1,9 +1,6 @@
 /*
  * intel-iommu's caching-mode, which every assigned device needs
  *
- * The map of intel_iommu_caching_mode.c; included by intel_iommu*.c and by
- * pc.c, which is asked before a device is hotplugged.
- *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -13,29 +10,14 @@
 #include "hw/i386/intel_iommu.h"
 
 /**
- * vtd_is_assigned() - is this a device of the host's?
- *
- * @obj: any object. By its type, so a mediated device is, which never
- *     introduces itself by set_iommu_device().
- */
-bool vtd_is_assigned(Object *obj);
-
-/**
  * vtd_assigned_device() - find a device of the host's that is there
  *
- * Returns: one that is or should be behind the vIOMMU, or NULL
+ * Mediated devices are, though they never call set_iommu_device(), and so are
+ * those that are there before intel-iommu is.
+ *
+ * Returns: one that pci_device_get_viommu_flags() marked, or NULL
  */
 Object *vtd_assigned_device(void);
-
-/**
- * vtd_refuse_assigned() - end QEMU for an assigned device
- *
- * For machine-done, when it is too late to refuse the device alone.
- *
- * @obj: the device
- * @err: why
- */
-G_NORETURN void vtd_refuse_assigned(Object *obj, Error *err);
 
 /**
  * vtd_check_order() - do all assigned devices come after intel-iommu?
@@ -61,21 +43,10 @@ bool vtd_check_order(Error **errp);
 bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp);
 
 /**
- * vtd_check_hotplug() - may this device be hotplugged, from what is known?
- *
- * Asked before the device is realized, so for any bus.
- *
- * @s: the vIOMMU
- * @dev: the device
- * @errp: says what to do
- */
-bool vtd_check_hotplug(IntelIOMMUState *s, DeviceState *dev, Error **errp);
-
-/**
  * vtd_resolve_caching_mode() - turn it on where an assigned device is there
  *
- * Called at machine-done. Ends QEMU where it was given off and a device is
- * there that never introduced itself to the vIOMMU (a mediated one).
+ * Called at machine-done. Where it was given off there is none: each asks
+ * vtd_check_caching_mode().
  *
  * @s: the vIOMMU
  */

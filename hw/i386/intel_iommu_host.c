@@ -2,8 +2,8 @@
  * intel-iommu and the host IOMMUs behind its assigned devices
  *
  * Keeps the assigned devices: has what their hosts can do checked and, until
- * the guest runs, adopted (intel_iommu_host_caps.c). Called by intel_iommu.c,
- * and by pc.c before a hotplug; knows nothing of where a capability was read.
+ * the guest runs, adopted (intel_iommu_host_caps.c). Knows nothing of where a
+ * capability was read.
  *
  * Copyright (C) 2013 Knut Omang, Oracle <knut.omang@oracle.com>
  * Copyright (C) 2014 Le Tan, <tamlokveer@gmail.com>
@@ -13,26 +13,20 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/error-report.h"
 #include "qemu/queue.h"
 #include "hw/iommu.h"
-#include "system/host_iommu_vtd.h"
 #include "intel_iommu_caching_mode.h"
 #include "intel_iommu_host.h"
 #include "intel_iommu_host_caps.h"
 #include "trace.h"
 
 /* An assigned device; bus and devfn are its own, not those of an alias */
-typedef struct VTDHostDevice {
+struct VTDHostDevice {
     PCIBus *bus;
     int devfn;
     HostIOMMUDevice *hiod;          /* a reference of ours */
     QLIST_ENTRY(VTDHostDevice) next;
-} VTDHostDevice;
-
-/* All of it is protected by the BQL */
-struct VTDHostState {
-    QLIST_HEAD(, VTDHostDevice) devices;
-    bool frozen;                    /* the guest may have seen CAP and ECAP */
 };
 
 static VTDHostDevice *vtd_find_host_device(IntelIOMMUState *s, PCIBus *bus,
@@ -40,7 +34,7 @@ static VTDHostDevice *vtd_find_host_device(IntelIOMMUState *s, PCIBus *bus,
 {
     VTDHostDevice *dev;
 
-    QLIST_FOREACH(dev, &s->host->devices, next) {
+    QLIST_FOREACH(dev, &s->host.devices, next) {
         if (dev->bus == bus && dev->devfn == devfn) {
             return dev;
         }
@@ -48,24 +42,22 @@ static VTDHostDevice *vtd_find_host_device(IntelIOMMUState *s, PCIBus *bus,
     return NULL;
 }
 
-static bool vtd_check_not_nested(IntelIOMMUState *s, Error **errp)
+/* Is a device taken at all, whatever it is and its host is? */
+static bool vtd_check_any_device(IntelIOMMUState *s, Error **errp)
 {
-    if (!(s->ecap & R_VTD_ECAP_NEST_MASK)) {
-        return true;
+    if (s->nested) {
+        error_setg(errp, "intel-iommu does not support assigned devices with "
+                   "x-nested=on: its nested translation is emulated only (use "
+                   "x-nested=off and x-flts=off)");
+        return false;
     }
-    error_setg(errp, "intel-iommu does not support assigned devices with "
-               "x-nested=on: its nested translation is emulated only (use "
-               "x-nested=off and x-flts=off)");
-    return false;
+    return vtd_check_caching_mode(s, !s->host.frozen, errp);
 }
 
 bool vtd_check_host(IntelIOMMUState *s, HostIOMMUDevice *hiod, Error **errp)
 {
-    bool open = !s->host->frozen;
-
-    if (!vtd_check_not_nested(s, errp) ||
-        !vtd_check_caching_mode(s, open, errp) ||
-        !vtd_check_host_caps(s, hiod, open, errp)) {
+    if (!vtd_check_any_device(s, errp) ||
+        !vtd_check_host_caps(s, hiod, !s->host.frozen, errp)) {
         return false;
     }
     if (s->flts) {
@@ -99,8 +91,8 @@ bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
         trace_host_iommu_refused(hiod->name, error_get_pretty(*errp));
         return false;
     }
-    trace_host_iommu_checked(hiod->name, s->host->frozen);
-    if (!s->host->frozen) {
+    trace_host_iommu_checked(hiod->name, s->host.frozen);
+    if (!s->host.frozen) {
         vtd_adopt_host_caps(s, hiod);
     }
 
@@ -108,7 +100,7 @@ bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
     dev->bus = bus;
     dev->devfn = devfn;
     dev->hiod = HOST_IOMMU_DEVICE(object_ref(hiod));
-    QLIST_INSERT_HEAD(&s->host->devices, dev, next);
+    QLIST_INSERT_HEAD(&s->host.devices, dev, next);
     return true;
 }
 
@@ -128,7 +120,7 @@ bool vtd_foreach_host_device(IntelIOMMUState *s, VTDHostDeviceFn *fn,
 {
     VTDHostDevice *dev;
 
-    QLIST_FOREACH(dev, &s->host->devices, next) {
+    QLIST_FOREACH(dev, &s->host.devices, next) {
         if (!fn(s, dev->hiod, opaque)) {
             return false;
         }
@@ -141,24 +133,50 @@ uint64_t vtd_get_viommu_flags(void *opaque)
     IntelIOMMUState *s = opaque;
 
     /* With x-nested=on no device is taken, whatever its attach gives */
-    return s->flts && !(s->ecap & R_VTD_ECAP_NEST_MASK) ?
-           VIOMMU_FLAG_WANT_NESTING_PARENT : 0;
+    return s->flts && !s->nested ? VIOMMU_FLAG_WANT_NESTING_PARENT : 0;
 }
 
-bool vtd_check_unknown_host(IntelIOMMUState *s, DeviceState *dev,
-                            Error **errp)
+/* A mediated device never calls vtd_set_iommu_device() */
+static bool vtd_check_unknown_host(IntelIOMMUState *s, Error **errp)
 {
-    if (!vtd_is_assigned(OBJECT(dev))) {
-        return true;
+    /* With x-flts=on, whoever attaches it sees the flags and refuses */
+    return s->flts || vtd_check_host_caps(s, NULL, !s->host.frozen, errp);
+}
+
+bool vtd_check_attach(void *opaque, uint64_t *flags, Error **errp)
+{
+    IntelIOMMUState *s = opaque;
+
+    *flags = vtd_get_viommu_flags(s);
+    return vtd_check_any_device(s, errp) &&
+           (!s->host.frozen || vtd_check_unknown_host(s, errp));
+}
+
+void vtd_explain_viommu_flags(void *opaque, HostIOMMUDevice *hiod,
+                              Error **errp)
+{
+    ERRP_GUARD();
+    IntelIOMMUState *s = opaque;
+    Error *misfit = NULL;
+
+    if (!hiod) {
+        error_prepend(errp, "intel-iommu needs a nesting parent, as it has "
+                      "x-flts=on (use x-flts=off): ");
+    } else if (vtd_check_host_caps(s, hiod, !s->host.frozen, &misfit)) {
+        error_prepend(errp, "host IOMMU%s%s can nest, which intel-iommu with "
+                      "x-flts=on needs, so scalable mode may be off in the "
+                      "host's kernel, see intel_iommu=sm_on (or use "
+                      "x-flts=off): ", hiod->unit ? " " : "",
+                      hiod->unit ?: "");
+    } else {
+        error_prepend(errp, "%s: ", error_get_pretty(misfit));
+        error_free(misfit);
     }
-    /* With x-flts=on, whoever brings the device sees the flags and refuses */
-    return vtd_check_not_nested(s, errp) &&
-           (s->flts || vtd_check_host_caps(s, NULL, !s->host->frozen, errp));
 }
 
 bool vtd_host_is_frozen(IntelIOMMUState *s)
 {
-    return s->host->frozen;
+    return s->host.frozen;
 }
 
 void vtd_host_freeze(IntelIOMMUState *s)
@@ -166,16 +184,12 @@ void vtd_host_freeze(IntelIOMMUState *s)
     Object *obj = vtd_assigned_device();
     Error *err = NULL;
 
-    if (obj && !vtd_check_unknown_host(s, DEVICE(obj), &err)) {
-        vtd_refuse_assigned(obj, err);
-    }
-    s->host->frozen = true;
-    trace_host_iommu_frozen(s->aw_bits, s->caching_mode);
-}
+    if (obj && !vtd_check_unknown_host(s, &err)) {
+        g_autofree char *path = object_get_canonical_path(obj);
 
-void vtd_host_init(IntelIOMMUState *s)
-{
-    s->host = g_new0(VTDHostState, 1);
-    QLIST_INIT(&s->host->devices);
-    vtd_host_caps_init(s);
+        error_reportf_err(err, "%s %s: ", object_get_typename(obj), path);
+        exit(1);
+    }
+    s->host.frozen = true;
+    trace_host_iommu_frozen(s->aw_bits, s->caching_mode);
 }

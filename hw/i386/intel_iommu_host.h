@@ -1,8 +1,6 @@
 /*
  * intel-iommu and the host IOMMUs behind its assigned devices
  *
- * The map of intel_iommu_host.c; included by it, intel_iommu.c and pc.c.
- *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
@@ -11,13 +9,6 @@
 
 #include "hw/i386/intel_iommu.h"
 #include "system/host_iommu_device.h"
-
-/**
- * vtd_host_init() - make room for what @s learns of its hosts
- *
- * @s: the vIOMMU, being realized. It owns the result until QEMU ends.
- */
-void vtd_host_init(IntelIOMMUState *s);
 
 /**
  * vtd_set_iommu_device() - PCIIOMMUOps.set_iommu_device() of intel-iommu
@@ -87,7 +78,7 @@ bool vtd_foreach_host_device(IntelIOMMUState *s, VTDHostDeviceFn *fn,
                              void *opaque);
 
 /**
- * vtd_get_viommu_flags() - PCIIOMMUOps.get_viommu_flags() of intel-iommu
+ * vtd_get_viommu_flags() - what the vIOMMU wants from a device's attach
  *
  * First-stage tables of the guest are nested on a second stage of the host
  * (VT-d 4.1, 3.8 "Nested Translation").
@@ -100,24 +91,34 @@ bool vtd_foreach_host_device(IntelIOMMUState *s, VTDHostDeviceFn *fn,
 uint64_t vtd_get_viommu_flags(void *opaque);
 
 /**
- * vtd_check_unknown_host() - can a device be had that says nothing of its host?
+ * vtd_check_attach() - PCIIOMMUOps.get_viommu_flags() of intel-iommu
  *
- * A mediated device never calls vtd_set_iommu_device(). Asked before a device
- * is hotplugged, and by vtd_host_freeze(), for any device and any bus.
+ * Every assigned device asks, mediated ones too, which never call
+ * vtd_set_iommu_device(). One that is hotplugged is refused here for all that
+ * does not depend on its host, before its attach does anything.
  *
- * @s: the vIOMMU
- * @dev: the device
- * @errp: tells what does not fit, and what to do; with x-nested=on, that none
- *        is taken
+ * @opaque: the IntelIOMMUState
+ * @flags: set to vtd_get_viommu_flags()
+ * @errp: tells what does not fit, and what to do
  */
-bool vtd_check_unknown_host(IntelIOMMUState *s, DeviceState *dev,
-                            Error **errp);
+bool vtd_check_attach(void *opaque, uint64_t *flags, Error **errp);
+
+/**
+ * vtd_explain_viommu_flags() - PCIIOMMUOps.explain_viommu_flags(), the same
+ *
+ * @opaque: the IntelIOMMUState
+ * @hiod: what is known of the host that refused a nesting parent, or NULL where
+ *     the host was not asked for one
+ * @errp: is set; what the host lacks, and what to do, is put before it
+ */
+void vtd_explain_viommu_flags(void *opaque, HostIOMMUDevice *hiod,
+                              Error **errp);
 
 /**
  * vtd_host_freeze() - from now on the guest may have seen CAP and ECAP
  *
  * Called at machine-done. Devices that come later are checked only. Ends QEMU
- * where a device is there that never introduced itself and cannot be had.
+ * where a mediated device is there that cannot be had.
  *
  * @s: the vIOMMU
  */

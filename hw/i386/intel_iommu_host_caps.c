@@ -89,6 +89,8 @@ static const VTDHostField vtd_host_fields[] = {
       RULE_AT_MOST, STAGE_1, IN_ECAP(PSS), .bias = 1 },
 };
 
+QEMU_BUILD_BUG_ON(ARRAY_SIZE(vtd_host_fields) > VTD_HOST_FIELDS_MAX);
+
 static uint64_t vtd_field_of(const VTDHostField *f, uint64_t cap,
                              uint64_t ecap)
 {
@@ -175,11 +177,6 @@ static bool vtd_is_open(IntelIOMMUState *s, const VTDHostField *f)
                                  : f->adopts && !vtd_field_is_given(s, f);
 }
 
-void vtd_host_caps_init(IntelIOMMUState *s)
-{
-    s->host_adopted = g_new0(VTDHostAdopted, ARRAY_SIZE(vtd_host_fields));
-}
-
 bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
                     VTDHostFieldState *field)
 {
@@ -202,8 +199,8 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
     field->given = vtd_field_is_given(s, f);
     field->open = vtd_is_open(s, f);
     field->guest = vtd_guest_value(s, f);
-    if (s->host_adopted[index].device) {
-        field->adopted = &s->host_adopted[index];
+    if (s->host.adopted[index].device) {
+        field->adopted = &s->host.adopted[index];
     }
     field->fits = vtd_field_fits(s, f, field->guest, field->host_known,
                                  field->host);
@@ -437,7 +434,7 @@ char *vtd_host_field_obstacle(IntelIOMMUState *s, int index, uint64_t value)
 void vtd_set_host_field(IntelIOMMUState *s, int index, uint64_t value,
                         const char *device, const char *unit)
 {
-    VTDHostAdopted *adopted = &s->host_adopted[index];
+    VTDHostAdopted *adopted = &s->host.adopted[index];
     VTDHostFieldState field;
 
     vtd_host_field(s, NULL, index, &field);

@@ -14,20 +14,6 @@
 #include "system/host_iommu_device.h"
 
 /**
- * struct VTDHostAdopted - a field that was lowered to what a host has
- *
- * @before: the guest's value before anything was adopted
- * @device: name of the device whose host has the value in force; owned,
- *     NULL: nothing was adopted
- * @unit: name of that host's IOMMU; owned, NULL: unknown
- */
-struct VTDHostAdopted {
-    uint64_t before;
-    char *device;
-    char *unit;
-};
-
-/**
  * struct VTDHostFieldState - one field of the table, guest and host
  *
  * @name: stable name, as used by properties and QMP; static
@@ -55,13 +41,6 @@ typedef struct VTDHostFieldState {
     bool host_known;
     bool fits;
 } VTDHostFieldState;
-
-/**
- * vtd_host_caps_init() - nothing was adopted yet
- *
- * @s: the vIOMMU, being realized. It owns the result until QEMU ends.
- */
-void vtd_host_caps_init(IntelIOMMUState *s);
 
 /**
  * vtd_host_field() - read one field of the table

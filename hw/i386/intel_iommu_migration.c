@@ -22,37 +22,8 @@
 #include "intel_iommu_migration.h"
 #include "trace.h"
 
-/* More than the table has, and little enough to be kept at all times */
-#define VTD_CARRIED_MAX     16
-
 /* Who adopted something in a source that does not tell */
 #define VTD_FROM_STREAM     "the incoming stream"
-
-/* A field that the source adopted, as it travels; strings end with NULs */
-typedef struct VTDCarried {
-    uint8_t name[16];
-    uint64_t value;
-    uint8_t device[64];             /* whose host it is from, maybe cut */
-    uint8_t unit[32];               /* that host's IOMMU, "": unknown */
-} VTDCarried;
-
-/* A value, and who says so; nobody: it was not adopted */
-typedef struct VTDOrigin {
-    uint64_t value;
-    const char *device;
-    const char *unit;
-} VTDOrigin;
-
-struct VTDMigrationState {
-    Error *blocker;
-    int n_fields;
-    VTDOrigin *limits;              /* as frozen, one a field; owns strings */
-    bool frozen;
-
-    /* Filled by pre_save or by a stream that arrives, and valid no longer */
-    uint8_t n_carried;
-    VTDCarried carried[VTD_CARRIED_MAX];
-};
 
 /* Who, as it is read in a message; the caller frees it */
 static char *vtd_origin_text(const VTDOrigin *o)
@@ -68,7 +39,7 @@ static char *vtd_origin_text(const VTDOrigin *o)
 /* Returns: what is in force, for each field; the caller frees it */
 static VTDOrigin *vtd_origins(IntelIOMMUState *s)
 {
-    VTDOrigin *origins = g_new0(VTDOrigin, s->migration->n_fields);
+    VTDOrigin *origins = g_new0(VTDOrigin, VTD_HOST_FIELDS_MAX);
     VTDHostFieldState field;
     int i;
 
@@ -115,7 +86,7 @@ static char *vtd_blocked_reason(IntelIOMMUState *s, const VTDOrigin *origins)
 static bool vtd_block_migration(IntelIOMMUState *s, const VTDOrigin *origins,
                                 Error **errp)
 {
-    VTDMigrationState *m = s->migration;
+    VTDMigrationState *m = &s->migration;
     g_autofree char *reason = s->migrate_host_caps ? NULL :
                               vtd_blocked_reason(s, origins);
     Error *blocker = NULL;
@@ -144,8 +115,8 @@ static bool vtd_block_as_things_are(IntelIOMMUState *s, Error **errp)
 
 const char *vtd_migration_blocked(IntelIOMMUState *s)
 {
-    return s->migration->blocker ? error_get_pretty(s->migration->blocker)
-                                 : NULL;
+    return s->migration.blocker ? error_get_pretty(s->migration.blocker)
+                                : NULL;
 }
 
 /* Blocks migration as it has to be once @hiod is there, which fits */
@@ -168,7 +139,7 @@ bool vtd_migration_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
                                     HostIOMMUDevice *hiod, Error **errp)
 {
     IntelIOMMUState *s = opaque;
-    bool open = !s->migration->frozen;
+    bool open = !vtd_host_is_frozen(s);
 
     if (open && vtd_check_host_caps(s, hiod, true, NULL) &&
         !vtd_block_for_host(s, hiod, errp)) {
@@ -186,28 +157,22 @@ bool vtd_migration_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
 
 bool vtd_migration_init(IntelIOMMUState *s, Error **errp)
 {
-    VTDMigrationState *m = s->migration = g_new0(VTDMigrationState, 1);
-    VTDHostFieldState field;
-
-    while (vtd_host_field(s, NULL, m->n_fields, &field)) {
-        m->n_fields++;
-    }
-    assert(m->n_fields <= VTD_CARRIED_MAX);
     return vtd_block_as_things_are(s, errp);
 }
 
 void vtd_migration_freeze(IntelIOMMUState *s)
 {
-    VTDMigrationState *m = s->migration;
+    g_autofree VTDOrigin *origins = vtd_origins(s);
     int i;
 
     vtd_block_as_things_are(s, &error_fatal);
-    m->limits = vtd_origins(s);
-    for (i = 0; i < m->n_fields; i++) {
-        m->limits[i].device = g_strdup(m->limits[i].device);
-        m->limits[i].unit = g_strdup(m->limits[i].unit);
+    for (i = 0; i < VTD_HOST_FIELDS_MAX; i++) {
+        s->migration.limits[i] = (VTDOrigin) {
+            .value = origins[i].value,
+            .device = g_strdup(origins[i].device),
+            .unit = g_strdup(origins[i].unit),
+        };
     }
-    m->frozen = true;
 }
 
 /* What is carried */
@@ -252,7 +217,7 @@ static bool vtd_host_caps_needed(void *opaque)
 static int vtd_host_caps_pre_save(void *opaque)
 {
     IntelIOMMUState *s = opaque;
-    VTDMigrationState *m = s->migration;
+    VTDMigrationState *m = &s->migration;
     VTDHostFieldState field;
     int i;
 
@@ -276,7 +241,7 @@ static bool vtd_carried_fit_in(void *opaque, int version_id)
 {
     VTDMigrationState *m = opaque;
 
-    return m->n_carried <= VTD_CARRIED_MAX;
+    return m->n_carried <= VTD_HOST_FIELDS_MAX;
 }
 
 static const VMStateDescription vtd_vmstate_carried_field = {
@@ -299,7 +264,7 @@ static const VMStateDescription vtd_vmstate_carried = {
     .minimum_version_id = 1,
     .fields = (const VMStateField[]) {
         VMSTATE_UINT8(n_carried, VTDMigrationState),
-        VMSTATE_VALIDATE("at most " stringify(VTD_CARRIED_MAX) " fields",
+        VMSTATE_VALIDATE("at most " stringify(VTD_HOST_FIELDS_MAX) " fields",
                          vtd_carried_fit_in),
         VMSTATE_STRUCT_VARRAY_UINT8(carried, VTDMigrationState, n_carried, 1,
                                     vtd_vmstate_carried_field, VTDCarried),
@@ -314,8 +279,8 @@ const VMStateDescription vtd_vmstate_host_caps = {
     .needed = vtd_host_caps_needed,
     .pre_save = vtd_host_caps_pre_save,
     .fields = (const VMStateField[]) {
-        VMSTATE_STRUCT_POINTER(migration, IntelIOMMUState,
-                               vtd_vmstate_carried, VTDMigrationState),
+        VMSTATE_STRUCT(migration, IntelIOMMUState, 1, vtd_vmstate_carried,
+                       VTDMigrationState),
         VMSTATE_END_OF_LIST()
     }
 };
@@ -325,7 +290,7 @@ int vtd_migration_pre_load(void *opaque)
     IntelIOMMUState *s = opaque;
 
     /* of an earlier stream, which may have broken off */
-    s->migration->n_carried = 0;
+    s->migration.n_carried = 0;
     return 0;
 }
 
@@ -348,7 +313,7 @@ static void G_GNUC_PRINTF(2, 3) vtd_add_problem(GString *problems,
 /* Returns: what the source says of its field @name, or NULL */
 static const VTDCarried *vtd_find_carried(IntelIOMMUState *s, const char *name)
 {
-    VTDMigrationState *m = s->migration;
+    VTDMigrationState *m = &s->migration;
     int i;
 
     for (i = 0; i < m->n_carried; i++) {
@@ -375,7 +340,7 @@ static bool vtd_is_field(IntelIOMMUState *s, const char *name)
 /* Is the subsection one that a source like us can have sent? */
 static void vtd_check_carried(IntelIOMMUState *s, GString *problems)
 {
-    VTDMigrationState *m = s->migration;
+    VTDMigrationState *m = &s->migration;
     int i;
 
     for (i = 0; i < m->n_carried; i++) {
@@ -423,7 +388,7 @@ static void vtd_check_open(IntelIOMMUState *s, int index,
     VTDLimitSearch search = {
         .index = index,
         .value = arrived,
-        .limit = s->migration->limits[index],
+        .limit = s->migration.limits[index],
     };
     g_autofree char *there = vtd_host_field_value(index, arrived);
     g_autofree char *obstacle = NULL;
@@ -530,7 +495,7 @@ static bool vtd_take_stream(IntelIOMMUState *s, uint64_t cap, uint64_t ecap,
                             Error **errp)
 {
     g_autofree VTDOrigin *next = vtd_origins(s);
-    g_autofree bool *changed = g_new0(bool, s->migration->n_fields);
+    g_autofree bool *changed = g_new0(bool, VTD_HOST_FIELDS_MAX);
     bool any = false;
     int i;
 
@@ -538,7 +503,7 @@ static bool vtd_take_stream(IntelIOMMUState *s, uint64_t cap, uint64_t ecap,
         !vtd_block_migration(s, next, errp)) {
         return false;
     }
-    for (i = 0; i < s->migration->n_fields; i++) {
+    for (i = 0; i < VTD_HOST_FIELDS_MAX; i++) {
         if (changed[i]) {
             vtd_set_host_field(s, i, next[i].value, next[i].device,
                                next[i].unit);

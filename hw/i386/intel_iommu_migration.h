@@ -15,12 +15,9 @@
 #include "system/host_iommu_device.h"
 
 /**
- * vtd_migration_init() - make room for what concerns migration
+ * vtd_migration_init() - block migration where something was adopted already
  *
- * Blocks migration where something was adopted already.
- *
- * @s: the vIOMMU, being realized, that has its table of fields. It owns the
- *     result until QEMU ends.
+ * @s: the vIOMMU, being realized, that has adopted what the user named
  * @errp: says why migration cannot be blocked (-only-migratable)
  */
 bool vtd_migration_init(IntelIOMMUState *s, Error **errp);

@@ -49,6 +49,7 @@ struct HostIOMMUTestdev {
     uint64_t vtd_ecap;
     bool mdev;
     bool fail_late;
+    bool refuse_parent;
 
     /* register, beside those of the DMA engine */
     uint64_t viommu_flags;
@@ -176,11 +177,34 @@ static void host_iommu_testdev_finalize(Object *obj)
     host_iommu_device_free(HOST_IOMMU_TESTDEV(obj)->hiod);
 }
 
+/* As VFIO: its own words, those of the host, and what the vIOMMU adds */
+static bool host_iommu_testdev_check_flags(HostIOMMUTestdev *td, Error **errp)
+{
+    HostIOMMUDevice *hiod;
+
+    if (!(td->viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT)) {
+        return true;
+    }
+    if (td->mdev) {
+        error_setg(errp, "mdev=on: no nesting parent");
+        pci_device_explain_viommu_flags(&td->dma.pdev, NULL, errp);
+        return false;
+    }
+    if (td->refuse_parent) {
+        hiod = host_iommu_device_new(TYPE_HOST_IOMMU_DEVICE_TEST, OBJECT(td),
+                                     td, &error_abort);
+        error_setg(errp, "x-refuse-parent=on: no nesting parent");
+        pci_device_explain_viommu_flags(&td->dma.pdev, hiod, errp);
+        host_iommu_device_free(hiod);
+        return false;
+    }
+    return true;
+}
+
 static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
 {
-    td->viommu_flags = pci_device_get_viommu_flags(&td->dma.pdev);
-    if (td->mdev && td->viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT) {
-        error_setg(errp, "mdev=on: the vIOMMU wants a nesting parent");
+    if (!pci_device_get_viommu_flags(&td->dma.pdev, &td->viommu_flags, errp) ||
+        !host_iommu_testdev_check_flags(td, errp)) {
         return false;
     }
     if (!dma_testdev_listen(&td->dma.listener,
@@ -263,6 +287,8 @@ static const Property host_iommu_testdev_properties[] = {
     DEFINE_PROP_BOOL("x-migratable", HostIOMMUTestdev, dma.migratable, false),
     /* realize fails after the device was introduced */
     DEFINE_PROP_BOOL("x-fail-late", HostIOMMUTestdev, fail_late, false),
+    /* as a host that does not nest */
+    DEFINE_PROP_BOOL("x-refuse-parent", HostIOMMUTestdev, refuse_parent, false),
 };
 
 static void host_iommu_testdev_class_init(ObjectClass *oc, void *data)

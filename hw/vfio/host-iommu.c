@@ -35,6 +35,9 @@ void vfio_host_iommu_fill(HostIOMMUDevice *hiod, VFIODevice *vdev)
 
     hiod->name = g_strdup(vdev->name);
     hiod->unit = folder ? host_iommu_sysfs_unit(folder) : NULL;
+    if (!vdev->bcontainer) {
+        return;
+    }
     caps->iova_ranges = vfio_container_get_iova_ranges(vdev->bcontainer);
     caps->aw_bits = host_iommu_iova_ranges_bits(caps->iova_ranges);
     caps->page_sizes = vfio_container_get_page_size_mask(vdev->bcontainer);

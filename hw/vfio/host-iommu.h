@@ -29,7 +29,8 @@ char *vfio_host_iommu_folder(VFIODevice *vdev);
  * ranges, width and page sizes.
  *
  * @hiod: the object, being realized
- * @vdev: the device, attached to its container
+ * @vdev: the device; where it is not attached, what the container tells is
+ *     unknown
  */
 void vfio_host_iommu_fill(HostIOMMUDevice *hiod, VFIODevice *vdev);
 

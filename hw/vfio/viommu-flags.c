@@ -1,14 +1,13 @@
 /*
  * What the vIOMMU wants from the attach of a VFIO device
  *
- * Asked before the attach, by hw/vfio/common.c, for every backend.
- *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
 #include "hw/iommu.h"
+#include "hw/pci/pci_device.h"
 #include "system/iommufd.h"
 #include "trace.h"
 #include "viommu-flags.h"
@@ -20,18 +19,16 @@ bool vfio_check_viommu_flags(VFIODevice *vdev, Error **errp)
         return true;
     }
     if (vdev->mdev) {
-        error_setg(errp, "a mediated device has no page tables of its own, "
-                   "which the vIOMMU wants to nest on (intel-iommu has "
-                   "x-flts=on: use x-flts=off)");
-        return false;
-    }
-    if (!vdev->iommufd) {
-        error_setg(errp, "the vIOMMU wants to nest on the device's page "
-                   "tables, which VFIO's legacy backend cannot (intel-iommu "
-                   "has x-flts=on: %suse x-flts=off)",
+        error_setg(errp, "a mediated device has no page tables of its own to "
+                   "nest on");
+    } else if (!vdev->iommufd) {
+        error_setg(errp, "VFIO's legacy backend has no nesting parents%s",
                    object_class_by_name(TYPE_IOMMUFD_BACKEND) ?
-                   "give the device iommufd=, or " : "");
-        return false;
+                   " (the device needs iommufd=)" : "");
+    } else {
+        return true;
     }
-    return true;
+    /* PCI devices alone have flags */
+    pci_device_explain_viommu_flags(PCI_DEVICE(vdev->dev), NULL, errp);
+    return false;
 }

@@ -1,8 +1,7 @@
 /*
  * What the vIOMMU wants from the attach of a VFIO device
  *
- * The map of viommu-flags.c, for every backend, and of iommufd-hwpt.c, for
- * iommufd. Included by them, common.c and iommufd.c.
+ * viommu-flags.c is for every backend, iommufd-hwpt.c for iommufd.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,7 +17,7 @@
  * From what is known before the attach: the backend, and what @vdev is.
  *
  * @vdev: the device, with viommu_flags
- * @errp: says what to do
+ * @errp: says why not, and what the vIOMMU adds to it
  */
 bool vfio_check_viommu_flags(VFIODevice *vdev, Error **errp);
 
@@ -41,7 +40,7 @@ bool vfio_hwpt_suits(const VFIOIOASHwpt *hwpt, const VFIODevice *vdev);
  * @ioas_id: of the container
  * @flags: IOMMU_HWPT_ALLOC_* to begin with; those in force when it returns
  * @hwpt_id: the id; the caller frees it
- * @errp: names the host IOMMU and what it lacks
+ * @errp: what iommufd answered, and what the vIOMMU adds to it
  */
 bool vfio_hwpt_alloc(VFIODevice *vdev, uint32_t ioas_id, uint32_t *flags,
                      uint32_t *hwpt_id, Error **errp);
@@ -49,8 +48,7 @@ bool vfio_hwpt_alloc(VFIODevice *vdev, uint32_t ioas_id, uint32_t *flags,
 /**
  * vfio_iommufd_skips_map() - is a section left out of a container?
  *
- * Linux refuses read-only mappings in a nesting parent (linux/iommufd.h,
- * IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17).
+ * Linux may refuse read-only mappings in a nesting parent.
  *
  * @container: the container
  * @readonly: is the section?

@@ -7,7 +7,7 @@ Texts of errors are compared as a whole, here and nowhere else.
 """
 
 import re
-from typing import Dict, List, Optional, Union
+from typing import Dict, List, Optional, Sequence, Union
 
 from device import Device, MediatedDevice, root_port
 from host import Host
@@ -126,21 +126,25 @@ def refused_at_start(device: Assignable, backend: str, why: str) -> str:
             f'vfio {device.address}: {why}')
 
 
-def nesting_refusal(backend: str, lacks: str) -> str:
+NEEDS_PARENT = ('intel-iommu needs a nesting parent, as it has x-flts=on (use '
+                'x-flts=off): ')
+LEGACY_NESTING_REFUSAL = (
+    f"{NEEDS_PARENT}VFIO's legacy backend has no nesting parents")
+MEDIATED_NESTING_REFUSAL = (
+    f'{NEEDS_PARENT}a mediated device has no page tables of its own to nest '
+    'on')
+
+
+def nesting_refusal(backend: str, lacks: Sequence[str]) -> str:
     """Why no device is assigned through @backend to an intel-iommu with
     x-flts=on, where the host @lacks something."""
     if backend == 'legacy':
-        return ("the vIOMMU wants to nest on the device's page tables, which "
-                "VFIO's legacy backend cannot (intel-iommu has x-flts=on: "
-                'give the device iommufd=, or use x-flts=off)')
-    return ('host IOMMU dmar0 refuses a nesting parent, which the vIOMMU '
-            f'wants: {lacks} (intel-iommu has x-flts=on: use x-flts=off): '
-            'Failed to allocate hwpt: Operation not supported')
-
-
-MEDIATED_NESTING_REFUSAL = (
-    'a mediated device has no page tables of its own, which the vIOMMU wants '
-    'to nest on (intel-iommu has x-flts=on: use x-flts=off)')
+        return f'{LEGACY_NESTING_REFUSAL} (the device needs iommufd=)'
+    needed = '; '.join(f'{what}: needed, off on the host (use x-flts=off)'
+                       for what in lacks)
+    return (f'host IOMMU dmar0 cannot back intel-iommu: {needed}: iommufd '
+            'refuses a nesting parent: Failed to allocate hwpt: Operation not '
+            'supported')
 
 
 def caching_mode_refusal(begin: str, running: bool) -> str:

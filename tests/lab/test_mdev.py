@@ -85,15 +85,14 @@ def test_nested_is_refused(host: Host, backend: str) -> None:
     with pytest.raises(Refused) as refusal:
         with host.guest(assigned(CARD, backend, None, MEMORY, **options)):
             pass
-    assert str(refusal.value).splitlines()[-1] == (
-        'qemu-system-x86_64: vfio-pci /machine/peripheral-anon/device[1]: '
-        f'{NESTED_REFUSAL}')
+    assert str(refusal.value).splitlines()[-1] == refused_at_start(
+        CARD, backend, NESTED_REFUSAL)
     with host.guest([*unassigned(backend, None, MEMORY, **options),
                      *STOPPED_PORT]) as guest:
         before = guest.open_files()
         with pytest.raises(ExecuteError) as error:
             guest.plug(hot(CARD, backend))
-        assert str(error.value) == NESTED_REFUSAL
+        assert str(error.value) == f'vfio {CARD.name}: {NESTED_REFUSAL}'
         assert guest.open_files() == before
 
 
@@ -104,9 +103,8 @@ def test_caching_mode_off_is_refused(host: Host, backend: str) -> None:
         with host.guest(assigned(CARD, backend, None, MEMORY,
                                  **{'caching-mode': 'off'})):
             pass
-    assert str(refusal.value).splitlines()[-1] == caching_mode_refusal(
-        'qemu-system-x86_64: vfio-pci /machine/peripheral-anon/device[1]: ',
-        running=False)
+    assert str(refusal.value).splitlines()[-1] == refused_at_start(
+        CARD, backend, caching_mode_refusal('', running=False))
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
@@ -124,5 +122,6 @@ def test_plug_and_unplug(host: Host, backend: str) -> None:
         before = guest.open_files()
         with pytest.raises(ExecuteError) as refusal:
             guest.plug(hot(CARD, backend))
-        assert str(refusal.value) == caching_mode_refusal('', running=True)
+        assert str(refusal.value) == caching_mode_refusal(
+            f'vfio {CARD.name}: ', running=True)
         assert guest.open_files() == before

@@ -12,8 +12,8 @@ from typing import Iterator, Tuple
 import pytest
 
 from artifact import shared_libraries, stripped
-from assignment import (STOPPED_PORT, assigned, hot, migration_blocker,
-                        plug_refusal, refused_at_start, unassigned,
+from assignment import (LEGACY_NESTING_REFUSAL, STOPPED_PORT, assigned, hot,
+                        migration_blocker, plug_refusal, refused_at_start, unassigned,
                         vfio_properties, width_refusal)
 from buildtree import BuildTree
 from cpio import Archive
@@ -109,9 +109,7 @@ def test_stage_1_is_refused(host: Host) -> None:
                         program=PROGRAM):
             pass
     assert str(refusal.value).splitlines()[-1] == refused_at_start(
-        device, 'legacy',
-        "the vIOMMU wants to nest on the device's page tables, which VFIO's "
-        'legacy backend cannot (intel-iommu has x-flts=on: use x-flts=off)')
+        device, 'legacy', LEGACY_NESTING_REFUSAL)
 
 
 def test_plug(host: Host) -> None:

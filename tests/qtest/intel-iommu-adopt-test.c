@@ -669,12 +669,57 @@ static void test_viommu_flags(void)
                         " -device host-iommu-testdev,addr=5", 0);
     /* no device with stage 1 starts yet, and a mediated one says why */
     assert_device_refused(Q35 STAGE_1 " -device host-iommu-testdev,mdev=on",
-                          "mdev=on: the vIOMMU wants a nesting parent");
+                          "intel-iommu needs a nesting parent, as it has "
+                          "x-flts=on (use x-flts=off): mdev=on: no nesting "
+                          "parent");
     assert_viommu_flags("-M q35,default_bus_bypass_iommu=on -nodefaults "
                         STAGE_1 " -device host-iommu-testdev,addr=5,mdev=on",
                         0);
     assert_viommu_flags("-M q35,default_bus_bypass_iommu=on -nodefaults "
                         STAGE_1 " -device host-iommu-testdev,addr=5", 0);
+}
+
+/* What the host answered, and before it what the vIOMMU makes of that */
+static void test_viommu_flags_explained(void)
+{
+    static const struct {
+        const char *host, *explained;
+    } refused[] = {
+        { ",unit=dmar2,iommu-type=intel-vtd,source=iommufd,"
+          "vtd-cap=0xffffffffffffffff,vtd-ecap=0xfffffffffbffffff",
+          "host IOMMU dmar2 cannot back intel-iommu: nested translation: "
+          "needed, off on the host (use x-flts=off)" },
+        { ",unit=dmar2" VTD_EVERYTHING,
+          "host IOMMU dmar2 can nest, which intel-iommu with x-flts=on needs, "
+          "so scalable mode may be off in the host's kernel, see "
+          "intel_iommu=sm_on (or use x-flts=off)" },
+        { VTD_EVERYTHING,
+          "host IOMMU can nest, which intel-iommu with x-flts=on needs, "
+          "so scalable mode may be off in the host's kernel, see "
+          "intel_iommu=sm_on (or use x-flts=off)" },
+        { ",iommu-type=arm-smmuv3,source=iommufd",
+          "host IOMMU cannot back intel-iommu with x-flts=on: it is "
+          "arm-smmuv3, not intel-vtd (use x-flts=off)" },
+        { "", "host IOMMU cannot back intel-iommu with x-flts=on: what it can "
+          "do is unknown, neither iommufd nor the device's "
+          "iommu/intel-iommu/ folder in sysfs tells (use x-flts=off)" },
+    };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(refused); i++) {
+        g_autofree char *args = g_strconcat(
+            Q35 STAGE_1 " -device host-iommu-testdev,x-refuse-parent=on",
+            refused[i].host, NULL);
+        g_autofree char *error = g_strconcat(
+            refused[i].explained, ": x-refuse-parent=on: no nesting parent",
+            NULL);
+
+        assert_device_refused(args, error);
+    }
+    /* nobody asked for a parent */
+    assert_viommu_flags(Q35 "-device intel-iommu"
+                        " -device host-iommu-testdev,addr=5,"
+                        "x-refuse-parent=on", 0);
 }
 
 static void test_dma(void)
@@ -1321,6 +1366,7 @@ int main(int argc, char **argv)
         { "bypass/neither-adopts-nor-refused", test_bypass },
         { "bypass/not-behind-plain-pxb", test_no_bypass_behind_pxb },
         { "device/viommu-flags", test_viommu_flags },
+        { "device/viommu-flags-explained", test_viommu_flags_explained },
         { "device/dma", test_dma },
         { "device/translation", test_translation },
         { "device/interrupts", test_interrupts },

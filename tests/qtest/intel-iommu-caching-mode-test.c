@@ -166,8 +166,7 @@ static void test_off_with_mediated_device(void)
     for (i = 0; i < ARRAY_SIZE(given_off); i++) {
         g_autofree char *args = with_iommu(given_off[i], JSON_MDEV);
 
-        assert_start_refused(args, "host-iommu-testdev "
-                             "/machine/peripheral/dev1: " COLDPLUG_ERROR);
+        assert_device_refused(args, COLDPLUG_ERROR);
     }
 }
 
@@ -294,6 +293,31 @@ static void test_hotplug_beside_coldplugged(void)
     assert_hotplug_fits(HOTPLUG_VM MDEV);
 }
 
+/* Nor does a device that bypasses the vIOMMU */
+static void test_hotplug_on_bus_that_bypasses(void)
+{
+    static const char *const given[] = { "", ",caching-mode=off" };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(given); i++) {
+        g_autofree char *args = g_strconcat(
+            HOTPLUG_VM, given[i],
+            " -device pxb-pcie,id=pxb,bus_nr=32,bypass_iommu=on"
+            " -device pcie-root-port,id=rp3,bus=pxb,chassis=3"
+            " -device pcie-root-port,id=rp4,bus=pxb,chassis=4", NULL);
+        QTestState *qts = qtest_init(args);
+
+        assert_hotplug(qts, "{\"driver\":\"host-iommu-testdev\","
+                            "\"id\":\"dev3\",\"bus\":\"rp3\"}");
+        assert_hotplug(qts, "{\"driver\":\"host-iommu-testdev\","
+                            "\"id\":\"dev4\",\"bus\":\"rp4\","
+                            "\"mdev\":true}");
+        assert_hotplug_refused(qts, DEVICE_JSON, HOTPLUG_ERROR);
+        g_assert_false(tells_caching_mode(qts));
+        qtest_quit(qts);
+    }
+}
+
 /* Others do not need it */
 static void test_hotplug_emulated(void)
 {
@@ -402,6 +426,7 @@ int main(int argc, char **argv)
         { "hotplug/off", test_hotplug_off },
         { "hotplug/on", test_hotplug_on },
         { "hotplug/beside-coldplugged", test_hotplug_beside_coldplugged },
+        { "hotplug/on-bus-that-bypasses", test_hotplug_on_bus_that_bypasses },
         { "hotplug/emulated", test_hotplug_emulated },
         { "hotplug/stays-after-unplug", test_stays_after_unplug },
         { "properties-of-base", test_properties_of_base },

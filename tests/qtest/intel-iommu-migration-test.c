@@ -802,6 +802,59 @@ static void test_caching_mode_needed(void)
     quit(&to);
 }
 
+static void set_property(VM *vm, const char *id, const char *property,
+                         bool value)
+{
+    g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
+
+    qtest_qmp_assert_success(vm->qts, "{'execute': 'qom-set', 'arguments': {"
+                             " 'path': %s, 'property': %s, 'value': %i } }",
+                             path, property, value);
+}
+
+static void assert_realize_fails(VM *vm, const char *id, const char *error)
+{
+    g_autofree char *path = g_strdup_printf("/machine/peripheral/%s", id);
+    QDict *err = qtest_qmp_assert_failure_ref(
+        vm->qts, "{'execute': 'qom-set', 'arguments': { 'path': %s,"
+        " 'property': 'realized', 'value': true } }", path);
+
+    g_assert_cmpstr(qdict_get_str(err, "desc"), ==, error);
+    qobject_unref(err);
+}
+
+/* A device that is there still, but not realized, needs nothing */
+static void test_caching_mode_not_needed_any_more(void)
+{
+    static const char *const devices[] = { DEV_48, DEV_48 ",mdev=on" };
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(devices); i++) {
+        VM from = start(OPEN, ""), to = start_incoming(OPEN, devices[i]);
+
+        set_property(&to, "dev3", "realized", false);
+        assert_migrates(&from, &to);
+        g_assert_false(guest_caching_mode(&to));
+        quit(&from);
+        quit(&to);
+    }
+}
+
+/* A mediated one: others keep their host until they are gone */
+static void test_caching_mode_realize_failed(void)
+{
+    VM from = start(OPEN, "");
+    VM to = start_incoming(OPEN, DEV_48 ",mdev=on");
+
+    set_property(&to, "dev3", "realized", false);
+    set_property(&to, "dev3", "x-fail-late", true);
+    assert_realize_fails(&to, "dev3", "x-fail-late=on: failed as asked");
+    assert_migrates(&from, &to);
+    g_assert_false(guest_caching_mode(&to));
+    quit(&from);
+    quit(&to);
+}
+
 /* As in QEMU 10.0 */
 static void test_caching_mode_given(void)
 {
@@ -1550,6 +1603,9 @@ int main(int argc, char **argv)
         { "caching-mode/followed", test_caching_mode_followed },
         { "caching-mode/off-followed", test_caching_mode_off_followed },
         { "caching-mode/needed", test_caching_mode_needed },
+        { "caching-mode/not-needed-any-more",
+          test_caching_mode_not_needed_any_more },
+        { "caching-mode/realize-failed", test_caching_mode_realize_failed },
         { "caching-mode/given", test_caching_mode_given },
         { "snapshots", test_snapshots },
         { "base/to", test_to_base },

@@ -9,7 +9,6 @@
 #include "qemu/osdep.h"
 #include <sys/ioctl.h>
 #include <linux/iommufd.h>
-#include <linux/vfio.h>
 #include "qapi/error.h"
 #include "qemu/module.h"
 #include "qemu/range.h"
@@ -17,18 +16,14 @@
 #include "system/host_iommu_iommufd.h"
 
 #define IOMMUFD     100
-#define DEVICE      101
 #define DEVID       7
-#define HWPT        11
-#define OTHER_HWPT  12
 
-/* The kernel: what it answers, and what it was told */
+/* The kernel: what it answers */
 static struct {
     uint32_t type;
     uint8_t pasid_log2;
     struct iommu_hw_info_vtd vtd;
     int error;
-    uint32_t attached;
 } kernel;
 
 static int hw_info(struct iommu_hw_info *info)
@@ -61,14 +56,6 @@ int ioctl(int fd, unsigned long request, ...)
     case IOMMU_GET_HW_INFO:
         g_assert_cmpint(fd, ==, IOMMUFD);
         return hw_info(arg);
-    case VFIO_DEVICE_ATTACH_IOMMUFD_PT:
-        g_assert_cmpint(fd, ==, DEVICE);
-        kernel.attached = ((struct vfio_device_attach_iommufd_pt *)arg)->pt_id;
-        return 0;
-    case VFIO_DEVICE_DETACH_IOMMUFD_PT:
-        g_assert_cmpint(fd, ==, DEVICE);
-        kernel.attached = 0;
-        return 0;
     default:
         g_assert_not_reached();
     }
@@ -89,28 +76,24 @@ GList *vfio_container_get_iova_ranges(const VFIOContainerBase *bcontainer)
 static IOMMUFDBackend *iommufd;
 static Object *owner;
 static VFIOContainerBase container = { .pgsizes = 4096 };
-static VFIOIOASHwpt default_hwpt = { .hwpt_id = HWPT };
 
-static HostIOMMUDevice *attach(const char *sysfsdev, Error **errp)
+static HostIOMMUDevice *learn(const char *sysfsdev, bool attached,
+                              Error **errp)
 {
     VFIODevice vdev = {
         .name = (char *)"0000:3b:00.0",
         .sysfsdev = (char *)sysfsdev,
-        .fd = DEVICE,
         .devid = DEVID,
         .iommufd = iommufd,
-        .hwpt = &default_hwpt,
-        .bcontainer = &container,
+        .bcontainer = attached ? &container : NULL,
     };
 
-    kernel.attached = HWPT;
     return host_iommu_device_new(TYPE_HOST_IOMMU_DEVICE_IOMMUFD_VFIO, owner,
                                  &vdev, errp);
 }
 
 static void test_vtd(void)
 {
-    HostIOMMUDeviceIommufd *idev;
     HostIOMMUDevice *hiod;
 
     kernel.type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
@@ -120,8 +103,7 @@ static void test_vtd(void)
         .cap_reg = 0xd2008c40660462,
         .ecap_reg = 0xf050da,
     };
-    hiod = attach(NULL, &error_abort);
-    idev = HOST_IOMMU_DEVICE_IOMMUFD(hiod);
+    hiod = learn(NULL, true, &error_abort);
     g_assert_cmpstr(hiod->name, ==, "0000:3b:00.0");
     g_assert_null(hiod->unit);
     g_assert_cmpint(hiod->caps.type, ==, HOST_IOMMU_TYPE_INTEL_VTD);
@@ -135,9 +117,6 @@ static void test_vtd(void)
     g_assert_cmphex(hiod->caps.hw_caps, ==, IOMMU_HW_CAP_DIRTY_TRACKING);
     g_assert_cmpuint(hiod->caps.aw_bits, ==, 39);
     g_assert_cmphex(hiod->caps.page_sizes, ==, 4096);
-    g_assert_true(idev->iommufd == iommufd);
-    g_assert_cmpuint(idev->devid, ==, DEVID);
-    g_assert_cmpuint(idev->hwpt_id, ==, HWPT);
     host_iommu_device_free(hiod);
 }
 
@@ -147,7 +126,7 @@ static void test_smmu(void)
 
     kernel.type = IOMMU_HW_INFO_TYPE_ARM_SMMUV3;
     kernel.pasid_log2 = 0;
-    hiod = attach(NULL, &error_abort);
+    hiod = learn(NULL, true, &error_abort);
     g_assert_cmpint(hiod->caps.type, ==, HOST_IOMMU_TYPE_ARM_SMMUV3);
     g_assert_cmpint(hiod->caps.source, ==, HOST_IOMMU_SOURCE_IOMMUFD);
     g_assert_cmpuint(hiod->caps.pasid_bits, ==, HOST_IOMMU_BITS_UNKNOWN);
@@ -163,13 +142,13 @@ static void test_untold(void)
     HostIOMMUDevice *hiod;
 
     kernel.type = IOMMU_HW_INFO_TYPE_NONE;
-    hiod = attach(device, &error_abort);
+    hiod = learn(device, true, &error_abort);
     g_assert_cmpint(hiod->caps.type, ==, HOST_IOMMU_TYPE_UNKNOWN);
     g_assert_cmpint(hiod->caps.source, ==, HOST_IOMMU_SOURCE_NONE);
     host_iommu_device_free(hiod);
 
     g_assert_cmpint(g_mkdir_with_parents(amd, 0700), ==, 0);
-    hiod = attach(device, &error_abort);
+    hiod = learn(device, true, &error_abort);
     g_assert_cmpint(hiod->caps.type, ==, HOST_IOMMU_TYPE_AMD_VI);
     g_assert_cmpint(hiod->caps.source, ==, HOST_IOMMU_SOURCE_SYSFS);
     host_iommu_device_free(hiod);
@@ -178,12 +157,29 @@ static void test_untold(void)
     remove(device);
 }
 
+/* One that is bound, and has no container: what the kernel tells is known */
+static void test_not_attached(void)
+{
+    HostIOMMUDevice *hiod;
+
+    kernel.type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+    kernel.vtd = (struct iommu_hw_info_vtd) { .ecap_reg = 0xf050da };
+    hiod = learn(NULL, false, &error_abort);
+    g_assert_cmpstr(hiod->name, ==, "0000:3b:00.0");
+    g_assert_cmpint(hiod->caps.type, ==, HOST_IOMMU_TYPE_INTEL_VTD);
+    g_assert_cmphex(hiod->caps.vtd.ecap, ==, 0xf050da);
+    g_assert_cmpuint(hiod->caps.aw_bits, ==, HOST_IOMMU_BITS_UNKNOWN);
+    g_assert_cmphex(hiod->caps.page_sizes, ==, 0);
+    g_assert_null(hiod->caps.iova_ranges);
+    host_iommu_device_free(hiod);
+}
+
 static void test_kernel_refuses(void)
 {
     Error *err = NULL;
 
     kernel.error = EOPNOTSUPP;
-    g_assert_null(attach(NULL, &err));
+    g_assert_null(learn(NULL, true, &err));
     g_assert_cmpstr(error_get_pretty(err), ==,
                     "iommufd does not tell what the host IOMMU behind device "
                     "7 can do: Operation not supported");
@@ -191,41 +187,6 @@ static void test_kernel_refuses(void)
     kernel.error = 0;
     g_assert_null(object_resolve_path_component(owner,
                                                 TYPE_HOST_IOMMU_DEVICE));
-}
-
-static void test_hwpt(void)
-{
-    HostIOMMUDeviceIommufd *idev;
-    HostIOMMUDevice *hiod;
-    Error *err = NULL;
-
-    kernel.type = IOMMU_HW_INFO_TYPE_NONE;
-    hiod = attach(NULL, &error_abort);
-    idev = HOST_IOMMU_DEVICE_IOMMUFD(hiod);
-
-    g_assert_true(host_iommu_iommufd_attach_hwpt(idev, OTHER_HWPT,
-                                                 &error_abort));
-    g_assert_cmpuint(kernel.attached, ==, OTHER_HWPT);
-    g_assert_true(host_iommu_iommufd_attach_hwpt(idev, idev->hwpt_id,
-                                                 &error_abort));
-    g_assert_cmpuint(kernel.attached, ==, HWPT);
-
-    kernel.error = EINVAL;
-    g_assert_false(host_iommu_iommufd_attach_hwpt(idev, OTHER_HWPT, &err));
-    g_assert_cmpstr(error_get_pretty(err), ==, "cannot attach 0000:3b:00.0 to "
-                    "HWPT 12: Invalid argument");
-    error_free(err);
-    err = NULL;
-    g_assert_false(host_iommu_iommufd_detach_hwpt(idev, &err));
-    g_assert_cmpstr(error_get_pretty(err), ==, "cannot detach 0000:3b:00.0 "
-                    "from its HWPT: Invalid argument");
-    error_free(err);
-    g_assert_cmpuint(kernel.attached, ==, HWPT);
-
-    kernel.error = 0;
-    g_assert_true(host_iommu_iommufd_detach_hwpt(idev, &error_abort));
-    g_assert_cmpuint(kernel.attached, ==, 0);
-    host_iommu_device_free(hiod);
 }
 
 static const TypeInfo types[] = {
@@ -252,9 +213,9 @@ int main(int argc, char **argv)
     g_test_add_func("/host-iommu-iommufd/vtd", test_vtd);
     g_test_add_func("/host-iommu-iommufd/smmu", test_smmu);
     g_test_add_func("/host-iommu-iommufd/untold", test_untold);
+    g_test_add_func("/host-iommu-iommufd/not-attached", test_not_attached);
     g_test_add_func("/host-iommu-iommufd/kernel-refuses",
                     test_kernel_refuses);
-    g_test_add_func("/host-iommu-iommufd/hwpt", test_hwpt);
     ret = g_test_run();
     object_unref(owner);
     /* nobody keeps a reference */
