@@ -25,22 +25,18 @@
 /* More than the table has, and little enough to be kept at all times */
 #define VTD_CARRIED_MAX     16
 
-/* Who adopted something in a source that does not tell */
-#define VTD_FROM_STREAM     "the incoming stream"
-
 /* A field that the source adopted, as it travels; strings end with NULs */
 typedef struct VTDCarried {
     uint8_t name[16];
     uint64_t value;
-    uint8_t device[64];             /* whose host it is from, maybe cut */
+    uint8_t device[64];             /* vtd_origin_name(), maybe cut */
     uint8_t unit[32];               /* that host's IOMMU, "": unknown */
 } VTDCarried;
 
-/* A value, and who says so; nobody: it was not adopted */
+/* A value, and where it was adopted */
 typedef struct VTDOrigin {
     uint64_t value;
-    const char *device;
-    const char *unit;
+    VTDHostOrigin from;
 } VTDOrigin;
 
 struct VTDMigrationState {
@@ -54,15 +50,14 @@ struct VTDMigrationState {
     VTDCarried carried[VTD_CARRIED_MAX];
 };
 
-/* Who, as it is read in a message; the caller frees it */
-static char *vtd_origin_text(const VTDOrigin *o)
+/* Where, as it is read in a message; the caller frees it */
+static char *vtd_origin_text(const VTDHostOrigin *from)
 {
-    /* A unit that the user named is its own device */
-    bool named = !g_strcmp0(o->device, o->unit);
-
-    return g_strdup_printf("%s%s%s%s", named ? "host IOMMU " : "", o->device,
-                           o->unit && !named ? ", host IOMMU " : "",
-                           o->unit && !named ? o->unit : "");
+    if (!from->unit) {
+        return g_strdup(vtd_origin_name(from));
+    }
+    return g_strdup_printf("%s%shost IOMMU %s", from->device ?: "",
+                           from->device ? ", " : "", from->unit);
 }
 
 /* Returns: what is in force, for each field; the caller frees it */
@@ -75,11 +70,21 @@ static VTDOrigin *vtd_origins(IntelIOMMUState *s)
     for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
         origins[i].value = field.guest;
         if (field.adopted) {
-            origins[i].device = field.adopted->device;
-            origins[i].unit = field.adopted->unit;
+            origins[i].from = field.adopted->origin;
         }
     }
     return origins;
+}
+
+/* Returns: @value, from an assigned device's host, which owns the strings */
+static VTDOrigin vtd_origin_device(HostIOMMUDevice *hiod, uint64_t value)
+{
+    return (VTDOrigin) {
+        .value = value,
+        .from.kind = VTD_ORIGIN_DEVICE,
+        .from.device = hiod->name,
+        .from.unit = hiod->unit,
+    };
 }
 
 /* The blocker */
@@ -94,12 +99,12 @@ static char *vtd_blocked_reason(IntelIOMMUState *s, const VTDOrigin *origins)
     for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
         g_autofree char *value = NULL, *setting = NULL, *origin = NULL;
 
-        if (!origins[i].device) {
+        if (origins[i].from.kind == VTD_ORIGIN_NONE) {
             continue;
         }
         value = vtd_host_field_value(i, origins[i].value);
         setting = vtd_host_field_setting(i, origins[i].value);
-        origin = vtd_origin_text(&origins[i]);
+        origin = vtd_origin_text(&origins[i].from);
         g_string_append_printf(reason, "%s%s is %s, from %s (use %s, or "
                                "migrate-host-caps=on)", reason->len ? "; " : "",
                                field.text, value, origin, setting);
@@ -158,7 +163,7 @@ static bool vtd_block_for_host(IntelIOMMUState *s, HostIOMMUDevice *hiod,
 
     for (i = 0; vtd_host_field(s, hiod, i, &field); i++) {
         if (field.open && !field.fits) {
-            origins[i] = (VTDOrigin) { field.host, hiod->name, hiod->unit };
+            origins[i] = vtd_origin_device(hiod, field.host);
         }
     }
     return vtd_block_migration(s, origins, errp);
@@ -204,8 +209,11 @@ void vtd_migration_freeze(IntelIOMMUState *s)
     vtd_block_as_things_are(s, &error_fatal);
     m->limits = vtd_origins(s);
     for (i = 0; i < m->n_fields; i++) {
-        m->limits[i].device = g_strdup(m->limits[i].device);
-        m->limits[i].unit = g_strdup(m->limits[i].unit);
+        VTDHostOrigin *from = &m->limits[i].from;
+
+        from->device = g_strdup(from->device);
+        from->path = NULL;
+        from->unit = g_strdup(from->unit);
     }
     m->frozen = true;
 }
@@ -263,10 +271,11 @@ static int vtd_host_caps_pre_save(void *opaque)
         if (!field.adopted) {
             continue;
         }
-        vtd_put_text(c->name, sizeof(c->name), field.name);
+        vtd_put_text(c->name, sizeof(c->name), field.carried);
         c->value = field.guest;
-        vtd_put_text(c->device, sizeof(c->device), field.adopted->device);
-        vtd_put_text(c->unit, sizeof(c->unit), field.adopted->unit);
+        vtd_put_text(c->device, sizeof(c->device),
+                     vtd_origin_name(&field.adopted->origin));
+        vtd_put_text(c->unit, sizeof(c->unit), field.adopted->origin.unit);
         m->n_carried++;
     }
     return 0;
@@ -365,7 +374,7 @@ static bool vtd_is_field(IntelIOMMUState *s, const char *name)
     int i;
 
     for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
-        if (!strcmp(field.name, name)) {
+        if (!strcmp(field.carried, name)) {
             return true;
         }
     }
@@ -410,7 +419,7 @@ static bool vtd_find_limit(IntelIOMMUState *s, HostIOMMUDevice *hiod,
     vtd_host_field(s, hiod, search->index, &field);
     if (!vtd_host_field_fits(s, hiod, search->index, search->value) &&
         field.host < search->limit.value) {
-        search->limit = (VTDOrigin) { field.host, hiod->name, hiod->unit };
+        search->limit = vtd_origin_device(hiod, field.host);
     }
     return true;
 }
@@ -434,8 +443,8 @@ static void vtd_check_open(IntelIOMMUState *s, int index,
                                                      search.limit.value);
         g_autofree char *setting =
             vtd_host_field_setting(index, search.limit.value);
-        g_autofree char *origin = search.limit.device ?
-                                  vtd_origin_text(&search.limit) : NULL;
+        g_autofree char *origin = vtd_origin_name(&search.limit.from) ?
+                                  vtd_origin_text(&search.limit.from) : NULL;
 
         vtd_add_problem(problems, "%s is %s in the stream, %s at most here%s%s "
                         "(start the source with %s)", field->text, there, here,
@@ -450,6 +459,26 @@ static void vtd_check_open(IntelIOMMUState *s, int index,
 }
 
 /*
+ * A stream, and what @c, or NULL, says of where its source adopted a value.
+ * Returns: strings of @c
+ */
+static VTDHostOrigin vtd_origin_stream(const VTDCarried *c)
+{
+    VTDHostOrigin from = { .kind = VTD_ORIGIN_STREAM };
+    char *device = c ? (char *)c->device : NULL;
+
+    if (c && c->unit[0]) {
+        from.unit = (char *)c->unit;
+    }
+    /* none where the user named the unit, or an earlier stream told none */
+    if (device && g_strcmp0(device, from.unit) &&
+        strcmp(device, VTD_FROM_STREAM)) {
+        from.device = device;
+    }
+    return from;
+}
+
+/*
  * Compares one field, and writes to @next what it has to become.
  * Returns: whether that is a change
  */
@@ -457,7 +486,7 @@ static bool vtd_check_arrived(IntelIOMMUState *s, int index,
                               const VTDHostFieldState *field, uint64_t arrived,
                               VTDOrigin *next, GString *problems)
 {
-    const VTDCarried *c = vtd_find_carried(s, field->name);
+    const VTDCarried *c = vtd_find_carried(s, field->carried);
     g_autofree char *there = vtd_host_field_value(index, arrived);
 
     if (c && c->value != arrived) {
@@ -487,8 +516,7 @@ static bool vtd_check_arrived(IntelIOMMUState *s, int index,
     *next = (VTDOrigin) { .value = arrived };
     /* after an earlier stream, it can come back to what it was */
     if (!field->adopted || arrived != field->adopted->before) {
-        next->device = c ? (const char *)c->device : VTD_FROM_STREAM;
-        next->unit = c && c->unit[0] ? (const char *)c->unit : NULL;
+        next->from = vtd_origin_stream(c);
     }
     return true;
 }
@@ -540,8 +568,7 @@ static bool vtd_take_stream(IntelIOMMUState *s, uint64_t cap, uint64_t ecap,
     }
     for (i = 0; i < s->migration->n_fields; i++) {
         if (changed[i]) {
-            vtd_set_host_field(s, i, next[i].value, next[i].device,
-                               next[i].unit);
+            vtd_set_host_field(s, i, next[i].value, &next[i].from);
             any = true;
         }
     }
