@@ -21,8 +21,8 @@ typedef struct VIOMMUInfoClass VIOMMUInfoClass;
 DECLARE_CLASS_CHECKERS(VIOMMUInfoClass, VIOMMU_INFO, TYPE_VIOMMU_INFO)
 
 /*
- * An interface of devices, those that pci_setup_iommu() is called with. One that
- * has nothing to tell sets @type alone.
+ * An interface of devices, those that pci_setup_iommu() is called with. Who has
+ * nothing to tell sets @type alone.
  */
 struct VIOMMUInfoClass {
     InterfaceClass parent_class;
