@@ -10,6 +10,8 @@
 #include "system/host_iommu_unit.h"
 #include "system/host_iommu_vtd.h"
 
+#define SYSFS "/sys"
+
 /* What a first stage of four levels leaves for addresses of devices */
 #define FIRST_STAGE_BITS 47
 
@@ -20,9 +22,24 @@ typedef struct Bringer {
     bool second_stage;
 } Bringer;
 
-static char *host_iommu_unit_folder(const char *sysfs, const char *name)
+/* What a test put in the place of SYSFS, or NULL */
+static char *stand_in;
+
+const char *host_iommu_unit_sysfs(void)
 {
-    return g_build_filename(sysfs, "class", "iommu", name, NULL);
+    return stand_in ?: SYSFS;
+}
+
+void host_iommu_unit_set_sysfs(const char *folder)
+{
+    g_free(stand_in);
+    stand_in = g_strdup(folder);
+}
+
+static char *host_iommu_unit_folder(const char *name)
+{
+    return g_build_filename(host_iommu_unit_sysfs(), "class", "iommu", name,
+                            NULL);
 }
 
 static uint8_t host_iommu_unit_width(const HostIOMMUDeviceCaps *caps,
@@ -30,7 +47,7 @@ static uint8_t host_iommu_unit_width(const HostIOMMUDeviceCaps *caps,
 {
     uint64_t cap = caps->vtd.cap, ecap = caps->vtd.ecap;
     uint32_t sagaw = FIELD_EX64(cap, VTD_CAP, SAGAW);
-    uint8_t width = FIELD_EX64(cap, VTD_CAP, MGAW) + 1;
+    uint8_t width = host_iommu_vtd_mgaw(cap);
     bool first_stage = FIELD_EX64(ecap, VTD_ECAP, SMTS) &&
                        FIELD_EX64(ecap, VTD_ECAP, FSTS) && !second_stage;
 
@@ -59,10 +76,10 @@ static bool host_iommu_unit_realize(HostIOMMUDevice *hiod, void *bringer,
     return true;
 }
 
-HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *sysfs,
-                                     const char *name, uint64_t viommu_flags)
+HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *name,
+                                     uint64_t viommu_flags)
 {
-    g_autofree char *folder = host_iommu_unit_folder(sysfs, name);
+    g_autofree char *folder = host_iommu_unit_folder(name);
     g_autofree char *child = g_strdup_printf("host-iommu-%s", name);
     Bringer unit = {
         .name = name,
@@ -98,9 +115,9 @@ static int compare_names(const void *a, const void *b)
     return order ?: strcmp(x, y);
 }
 
-GStrv host_iommu_unit_names(const char *sysfs)
+GStrv host_iommu_unit_names(void)
 {
-    g_autofree char *folder = g_build_filename(sysfs, "class", "iommu", NULL);
+    g_autofree char *folder = host_iommu_unit_folder(NULL);
     GDir *dir = g_dir_open(folder, 0, NULL);
     GPtrArray *names = g_ptr_array_new();
     const char *name;
@@ -116,11 +133,11 @@ GStrv host_iommu_unit_names(const char *sysfs)
     return (GStrv)g_ptr_array_free(names, false);
 }
 
-char *host_iommu_unit_of_pci(const char *sysfs, const char *address,
-                             Error **errp)
+char *host_iommu_unit_of_pci(const char *address, Error **errp)
 {
-    g_autofree char *device = g_build_filename(sysfs, "bus", "pci", "devices",
-                                               address, NULL);
+    g_autofree char *device = g_build_filename(host_iommu_unit_sysfs(), "bus",
+                                               "pci", "devices", address,
+                                               NULL);
     g_autofree char *folder = g_build_filename(device, "iommu", NULL);
     char *name;
 
@@ -137,10 +154,10 @@ char *host_iommu_unit_of_pci(const char *sysfs, const char *address,
     return name;
 }
 
-char *host_iommu_unit_tell_unknown(const char *sysfs, const char *name)
+char *host_iommu_unit_tell_unknown(const char *name)
 {
     static const char *const registers[] = { "cap", "ecap" };
-    g_autofree char *folder = host_iommu_unit_folder(sysfs, name);
+    g_autofree char *folder = host_iommu_unit_folder(name);
     g_autofree char *vtd = g_build_filename(folder, "intel-iommu", NULL);
     int i;
 

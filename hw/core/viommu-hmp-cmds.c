@@ -11,21 +11,45 @@
 #include "monitor/monitor.h"
 #include "qapi/error.h"
 #include "qapi/qapi-commands-host-iommu.h"
-#include "qobject/qdict.h"
 
 #define UNKNOWN "?"
 
+static void print_behind(Monitor *mon, const char *device, const char *unit)
+{
+    monitor_printf(mon, "%s behind %s", device, unit ?: "unknown");
+}
+
+static void print_adopted(Monitor *mon, const ViommuFieldAdopted *adopted)
+{
+    switch (adopted->from) {
+    case VIOMMU_ADOPTED_FROM_DEVICE:
+        print_behind(mon, adopted->u.device.name, adopted->unit);
+        break;
+    case VIOMMU_ADOPTED_FROM_NAMED_HOST:
+        monitor_printf(mon, "host IOMMU %s", adopted->unit);
+        break;
+    case VIOMMU_ADOPTED_FROM_STREAM:
+        monitor_printf(mon, "the incoming stream");
+        if (adopted->u.stream.name) {
+            monitor_printf(mon, ", there from ");
+            print_behind(mon, adopted->u.stream.name, adopted->unit);
+        } else if (adopted->unit) {
+            monitor_printf(mon, ", there from host IOMMU %s", adopted->unit);
+        }
+        break;
+    default:
+        g_assert_not_reached();
+    }
+}
+
 static void print_field(Monitor *mon, const ViommuField *field)
 {
-    const ViommuFieldAdopted *adopted = field->adopted;
-
-    if (!adopted) {
-        return;
+    if (field->adopted) {
+        monitor_printf(mon, "  %s is %" PRIu64 " in the guest, adopted from ",
+                       field->name, field->value);
+        print_adopted(mon, field->adopted);
+        monitor_printf(mon, " (%" PRIu64 " before)\n", field->adopted->before);
     }
-    monitor_printf(mon, "  %s is %" PRIu64 " in the guest, adopted from %s%s%s "
-                   "(%" PRIu64 " before)\n", field->name, field->value,
-                   adopted->device ?: "", adopted->device ? " behind " : "",
-                   adopted->unit ?: "unknown", adopted->before);
 }
 
 static void print_misfits(Monitor *mon, const HostIommuMisfitList *misfits)
@@ -60,10 +84,11 @@ static void print_devices(Monitor *mon, const ViommuHostDeviceList *devices)
         const ViommuHostDevice *dev = devices->value;
 
         monitor_printf(mon, "  %-15s %-15s %-7s %-10s %-7s",
-                       dev->id ?: dev->qom_path, dev->backend,
+                       dev->id ?: dev->qom_path,
+                       HostIommuBackend_str(dev->backend),
                        dev->unit ?: UNKNOWN, HostIommuType_str(dev->type),
                        HostIommuSource_str(dev->source));
-        print_width(mon, dev->has_aw_bits, dev->aw_bits);
+        print_width(mon, dev->has_address_width, dev->address_width);
         monitor_printf(mon, " %s\n", dev->misfits ? "no" : "yes");
         print_misfits(mon, dev->misfits);
     }
@@ -71,15 +96,18 @@ static void print_devices(Monitor *mon, const ViommuHostDeviceList *devices)
 
 static void print_viommu(Monitor *mon, const ViommuInfo *info)
 {
+    const VtdRegisters *vtd = &info->u.intel_iommu;
     const ViommuFieldList *field;
 
-    monitor_printf(mon, "%s %s: %u bits", info->type, info->qom_path,
-                   info->aw_bits);
-    if (info->has_cap && info->has_ecap) {
-        monitor_printf(mon, ", cap 0x%016" PRIx64 ", ecap 0x%016" PRIx64,
-                       info->cap, info->ecap);
+    monitor_printf(mon, "%s %s:", ViommuType_str(info->type), info->qom_path);
+    if (info->has_address_width) {
+        monitor_printf(mon, " %u bits,", info->address_width);
     }
-    monitor_printf(mon, "%s\n", info->frozen ? ", frozen" : "");
+    if (info->type == VIOMMU_TYPE_INTEL_IOMMU) {
+        monitor_printf(mon, " cap 0x%016" PRIx64 ", ecap 0x%016" PRIx64 ",",
+                       vtd->cap, vtd->ecap);
+    }
+    monitor_printf(mon, " %s\n", info->frozen ? "frozen" : "not frozen yet");
     if (info->blocked_reason) {
         monitor_printf(mon, "  not migratable: %s\n", info->blocked_reason);
     }
@@ -108,10 +136,10 @@ static void print_unit(Monitor *mon, const HostIommuUnit *unit)
 {
     monitor_printf(mon, "%-7s %-10s", unit->name,
                    HostIommuType_str(unit->type));
-    print_width(mon, unit->has_aw_bits, unit->aw_bits);
-    if (unit->has_cap && unit->has_ecap) {
-        monitor_printf(mon, " 0x%016" PRIx64 " 0x%016" PRIx64, unit->cap,
-                       unit->ecap);
+    print_width(mon, unit->has_address_width, unit->address_width);
+    if (unit->type == QAPI_HOST_IOMMU_TYPE_INTEL_VTD) {
+        monitor_printf(mon, " 0x%016" PRIx64 " 0x%016" PRIx64,
+                       unit->u.intel_vtd.cap, unit->u.intel_vtd.ecap);
     } else {
         monitor_printf(mon, " %-18s %-18s", UNKNOWN, UNKNOWN);
     }
@@ -125,9 +153,7 @@ static void print_unit(Monitor *mon, const HostIommuUnit *unit)
 
 void hmp_info_host_iommu(Monitor *mon, const QDict *qdict)
 {
-    const char *sysfs = qdict_get_try_str(qdict, "sysfs");
-    g_autoptr(HostIommuUnitList) list = qmp_query_host_iommu(sysfs,
-                                                             &error_abort);
+    g_autoptr(HostIommuUnitList) list = qmp_query_host_iommu(&error_abort);
     const HostIommuUnitList *e;
 
     if (!list) {

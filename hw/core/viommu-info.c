@@ -1,8 +1,8 @@
 /*
  * What virtual IOMMUs tell of themselves
  *
- * Answers query-viommu and query-host-iommu, in every build. What there is to
- * tell is in files of the vIOMMUs.
+ * Answers query-viommu and query-host-iommu. What there is to tell is in files
+ * of the vIOMMUs; one that tells nothing is found by the bus that it serves.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -11,9 +11,13 @@
 #include "qapi/error.h"
 #include "qapi/qapi-commands-host-iommu.h"
 #include "qapi/util.h"
+#include "hw/pci/pci_bus.h"
+#include "hw/pci/pci_host.h"
 #include "hw/qdev-core.h"
 #include "hw/viommu-info.h"
+#include "migration/vmstate.h"
 #include "qemu/module.h"
+#include "system/host_iommu_vtd.h"
 #include "system/host_iommu_unit.h"
 
 /* One list of names, that of the model */
@@ -31,6 +35,22 @@ static HostIommuSource viommu_info_host_source(HostIOMMUDevice *hiod)
                            &error_abort);
 }
 
+/* The object's type is the backend's name, after a common prefix */
+static HostIommuBackend viommu_info_backend(HostIOMMUDevice *hiod)
+{
+    return qapi_enum_parse(&HostIommuBackend_lookup,
+                           object_get_typename(OBJECT(hiod)) +
+                           strlen(TYPE_HOST_IOMMU_DEVICE "-"), -1,
+                           &error_abort);
+}
+
+void viommu_info_set_vtd(VtdRegisters *vtd, uint64_t cap, uint64_t ecap)
+{
+    vtd->cap = cap;
+    vtd->ecap = ecap;
+    vtd->mgaw = host_iommu_vtd_mgaw(cap);
+}
+
 ViommuHostDevice *viommu_info_add_device(ViommuInfo *info,
                                          HostIOMMUDevice *hiod)
 {
@@ -41,17 +61,16 @@ ViommuHostDevice *viommu_info_add_device(ViommuInfo *info,
 
     device->id = g_strdup(dev->id);
     device->qom_path = object_get_canonical_path(OBJECT(dev));
-    device->backend = g_strdup(object_get_typename(OBJECT(hiod)) +
-                               strlen(TYPE_HOST_IOMMU_DEVICE "-"));
+    device->backend = viommu_info_backend(hiod);
     device->unit = g_strdup(hiod->unit);
     device->type = viommu_info_host_type(hiod);
     device->source = viommu_info_host_source(hiod);
-    device->has_cap = caps->type == HOST_IOMMU_TYPE_INTEL_VTD;
-    device->cap = caps->vtd.cap;
-    device->has_ecap = device->has_cap;
-    device->ecap = caps->vtd.ecap;
-    device->has_aw_bits = caps->aw_bits != HOST_IOMMU_BITS_UNKNOWN;
-    device->aw_bits = caps->aw_bits;
+    if (caps->type == HOST_IOMMU_TYPE_INTEL_VTD) {
+        viommu_info_set_vtd(&device->u.intel_vtd, caps->vtd.cap,
+                            caps->vtd.ecap);
+    }
+    device->has_address_width = caps->aw_bits != HOST_IOMMU_BITS_UNKNOWN;
+    device->address_width = caps->aw_bits;
 
     while (*at && strcmp((*at)->value->qom_path, device->qom_path) < 0) {
         at = &(*at)->next;
@@ -66,17 +85,80 @@ static bool viommu_info_is_there(Object *obj)
     return object_dynamic_cast(obj, TYPE_VIOMMU_INFO) && DEVICE(obj)->realized;
 }
 
+/* What an object that nothing is known of tells */
+static ViommuInfo *viommu_info_new(Object *obj, ViommuType type)
+{
+    const VMStateDescription *vmsd = DEVICE_GET_CLASS(obj)->vmsd;
+    ViommuInfo *info = g_new0(ViommuInfo, 1);
+
+    info->qom_path = object_get_canonical_path(obj);
+    info->type = type;
+    info->frozen = true;
+    info->migratable = !vmsd || !vmsd->unmigratable;
+    if (!info->migratable) {
+        info->blocked_reason = g_strdup_printf("%s cannot be migrated",
+                                               object_get_typename(obj));
+    }
+    return info;
+}
+
 static int viommu_info_query_one(Object *obj, void *opaque)
 {
     ViommuInfoList **list = opaque;
-    ViommuInfo *info;
 
     if (viommu_info_is_there(obj)) {
-        info = g_new0(ViommuInfo, 1);
-        info->qom_path = object_get_canonical_path(obj);
-        info->type = g_strdup(object_get_typename(obj));
-        VIOMMU_INFO_GET_CLASS(obj)->query(obj, info);
+        VIOMMUInfoClass *vic = VIOMMU_INFO_GET_CLASS(obj);
+        ViommuInfo *info = viommu_info_new(obj, vic->type);
+
+        if (vic->query) {
+            vic->query(obj, info);
+        }
         QAPI_LIST_PREPEND(*list, info);
+    }
+    return 0;
+}
+
+/* Returns: the root bus of a PCI host bridge that a vIOMMU serves, or NULL */
+static PCIBus *viommu_info_served_bus(Object *obj)
+{
+    PCIBus *bus;
+
+    if (!object_dynamic_cast(obj, TYPE_PCI_HOST_BRIDGE)) {
+        return NULL;
+    }
+    bus = PCI_HOST_BRIDGE(obj)->bus;
+    return bus && bus->iommu_ops ? bus : NULL;
+}
+
+typedef struct ViommuInfoSearch {
+    void *opaque;                   /* of pci_setup_iommu() */
+    PCIBus *bus;
+    bool found;
+} ViommuInfoSearch;
+
+/* Is @obj the vIOMMU that a bus is served by? */
+static int viommu_info_find_server(Object *obj, void *opaque)
+{
+    ViommuInfoSearch *search = opaque;
+
+    search->found = obj == search->opaque && viommu_info_is_there(obj);
+    return search->found;
+}
+
+/* A bridge whose vIOMMU does not tell of itself stands for it */
+static int viommu_info_query_other(Object *obj, void *opaque)
+{
+    ViommuInfoList **list = opaque;
+    PCIBus *bus = viommu_info_served_bus(obj);
+
+    if (bus) {
+        ViommuInfoSearch search = { .opaque = bus->iommu_opaque };
+
+        object_child_foreach_recursive(object_get_root(),
+                                       viommu_info_find_server, &search);
+        if (!search.found) {
+            QAPI_LIST_PREPEND(*list, viommu_info_new(obj, VIOMMU_TYPE_OTHER));
+        }
     }
     return 0;
 }
@@ -86,6 +168,8 @@ ViommuInfoList *qmp_query_viommu(Error **errp)
     ViommuInfoList *list = NULL;
 
     object_child_foreach_recursive(object_get_root(), viommu_info_query_one,
+                                   &list);
+    object_child_foreach_recursive(object_get_root(), viommu_info_query_other,
                                    &list);
     return list;
 }
@@ -97,6 +181,32 @@ static int viommu_info_find(Object *obj, void *found)
         return 1;
     }
     return 0;
+}
+
+static int viommu_info_find_served(Object *obj, void *opaque)
+{
+    ViommuInfoSearch *search = opaque;
+    PCIBus *bus = viommu_info_served_bus(obj);
+
+    if (bus && bus->iommu_opaque == search->opaque) {
+        search->bus = bus;
+        return 1;
+    }
+    return 0;
+}
+
+/* What @viommu, or NULL, wants from the attach of a device */
+static uint64_t viommu_info_flags(Object *viommu)
+{
+    ViommuInfoSearch search = { .opaque = viommu };
+    const PCIIOMMUOps *ops;
+
+    if (viommu) {
+        object_child_foreach_recursive(object_get_root(),
+                                       viommu_info_find_served, &search);
+    }
+    ops = search.bus ? search.bus->iommu_ops : NULL;
+    return ops && ops->get_viommu_flags ? ops->get_viommu_flags(viommu) : 0;
 }
 
 /* Whoever knows the kind decodes it, be it in this VM or not */
@@ -127,7 +237,7 @@ static void viommu_info_check_host(Object *viommu, HostIOMMUDevice *host,
     }
     unit->fits = vic->check_host(viommu, host, &unit->misfits, &err);
     /* That it fits can be said of a known width alone */
-    unit->has_fits = !unit->fits || unit->has_aw_bits;
+    unit->has_fits = !unit->fits || unit->has_address_width;
     if (!unit->fits) {
         unit->reason = g_strdup(error_get_pretty(err));
         error_free(err);
@@ -142,12 +252,11 @@ static HostIommuUnit *viommu_info_query_unit(HostIOMMUDevice *host,
 
     unit->name = g_strdup(host->name);
     unit->type = viommu_info_host_type(host);
-    unit->has_cap = caps->type == HOST_IOMMU_TYPE_INTEL_VTD;
-    unit->cap = caps->vtd.cap;
-    unit->has_ecap = unit->has_cap;
-    unit->ecap = caps->vtd.ecap;
-    unit->has_aw_bits = caps->aw_bits != HOST_IOMMU_BITS_UNKNOWN;
-    unit->aw_bits = caps->aw_bits;
+    if (caps->type == HOST_IOMMU_TYPE_INTEL_VTD) {
+        viommu_info_set_vtd(&unit->u.intel_vtd, caps->vtd.cap, caps->vtd.ecap);
+    }
+    unit->has_address_width = caps->aw_bits != HOST_IOMMU_BITS_UNKNOWN;
+    unit->address_width = caps->aw_bits;
     unit->fields = viommu_info_decode_host(host);
     if (viommu) {
         viommu_info_check_host(viommu, host, unit);
@@ -155,25 +264,20 @@ static HostIommuUnit *viommu_info_query_unit(HostIOMMUDevice *host,
     return unit;
 }
 
-HostIommuUnitList *qmp_query_host_iommu(const char *sysfs, Error **errp)
+HostIommuUnitList *qmp_query_host_iommu(Error **errp)
 {
     Object *owner = object_new(TYPE_CONTAINER);
-    g_auto(GStrv) names = NULL;
+    g_auto(GStrv) names = host_iommu_unit_names();
     HostIommuUnitList *list = NULL, **tail = &list;
     Object *viommu = NULL;
-    uint64_t flags = 0;
+    uint64_t flags;
     int i;
 
     object_child_foreach_recursive(object_get_root(), viommu_info_find,
                                    &viommu);
-    if (viommu && VIOMMU_INFO_GET_CLASS(viommu)->get_viommu_flags) {
-        flags = VIOMMU_INFO_GET_CLASS(viommu)->get_viommu_flags(viommu);
-    }
-    sysfs = sysfs ?: HOST_IOMMU_SYSFS;
-    names = host_iommu_unit_names(sysfs);
+    flags = viommu_info_flags(viommu);
     for (i = 0; names[i]; i++) {
-        HostIOMMUDevice *host = host_iommu_unit_new(owner, sysfs, names[i],
-                                                    flags);
+        HostIOMMUDevice *host = host_iommu_unit_new(owner, names[i], flags);
 
         QAPI_LIST_APPEND(tail, viommu_info_query_unit(host, viommu));
         host_iommu_device_free(host);

@@ -21,13 +21,26 @@
 static ViommuFieldAdopted *vtd_query_adopted(const VTDHostAdopted *from)
 {
     ViommuFieldAdopted *adopted = g_new0(ViommuFieldAdopted, 1);
+    const VTDHostOrigin *origin = &from->origin;
 
     adopted->before = from->before;
-    /* A unit that the user named is its own device */
-    if (g_strcmp0(from->device, from->unit)) {
-        adopted->device = g_strdup(from->device);
+    adopted->unit = g_strdup(origin->unit);
+    switch (origin->kind) {
+    case VTD_ORIGIN_DEVICE:
+        adopted->from = VIOMMU_ADOPTED_FROM_DEVICE;
+        adopted->u.device.name = g_strdup(origin->device);
+        adopted->u.device.qom_path = g_strdup(origin->path);
+        break;
+    case VTD_ORIGIN_NAMED_HOST:
+        adopted->from = VIOMMU_ADOPTED_FROM_NAMED_HOST;
+        break;
+    case VTD_ORIGIN_STREAM:
+        adopted->from = VIOMMU_ADOPTED_FROM_STREAM;
+        adopted->u.stream.name = g_strdup(origin->device);
+        break;
+    default:
+        g_assert_not_reached();
     }
-    adopted->unit = g_strdup(from->unit);
     return adopted;
 }
 
@@ -91,11 +104,11 @@ static void vtd_query(Object *obj, ViommuInfo *info)
     int i;
 
     info->frozen = vtd_host_is_frozen(s);
-    info->has_cap = true;
-    info->cap = vtd_query_register(s, DMAR_CAP_REG);
-    info->has_ecap = true;
-    info->ecap = vtd_query_register(s, DMAR_ECAP_REG);
-    info->aw_bits = s->aw_bits;
+    viommu_info_set_vtd(&info->u.intel_iommu,
+                        vtd_query_register(s, DMAR_CAP_REG),
+                        vtd_query_register(s, DMAR_ECAP_REG));
+    info->has_address_width = true;
+    info->address_width = s->aw_bits;
     for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
         QAPI_LIST_APPEND(tail, vtd_query_field(&field));
     }
@@ -139,8 +152,8 @@ void vtd_info_class_init(ObjectClass *oc)
 {
     VIOMMUInfoClass *vic = VIOMMU_INFO_CLASS(oc);
 
+    vic->type = VIOMMU_TYPE_INTEL_IOMMU;
     vic->query = vtd_query;
-    vic->get_viommu_flags = vtd_get_viommu_flags;
     vic->check_host = vtd_query_check_host;
     vic->decode_host = vtd_query_decode_host;
 }

@@ -30,11 +30,11 @@ static void virtio_iommu_query(Object *obj, ViommuInfo *info)
     gpointer hiod;
 
     info->frozen = s->granule_frozen;
-    info->aw_bits = s->aw_bits;
+    info->has_address_width = true;
+    info->address_width = s->aw_bits;
     virtio_iommu_add_field(info, "page-size-mask", s->config.page_size_mask,
                            "granule");
-    virtio_iommu_add_field(info, "input-range", s->aw_bits, "aw-bits");
-    info->migratable = true;
+    virtio_iommu_add_field(info, "address-width", s->aw_bits, "aw-bits");
 
     g_hash_table_iter_init(&iter, s->host_iommu_devices);
     while (g_hash_table_iter_next(&iter, NULL, &hiod)) {
@@ -44,5 +44,8 @@ static void virtio_iommu_query(Object *obj, ViommuInfo *info)
 
 void virtio_iommu_info_class_init(ObjectClass *oc)
 {
-    VIOMMU_INFO_CLASS(oc)->query = virtio_iommu_query;
+    VIOMMUInfoClass *vic = VIOMMU_INFO_CLASS(oc);
+
+    vic->type = VIOMMU_TYPE_VIRTIO_IOMMU;
+    vic->query = virtio_iommu_query;
 }

@@ -20,24 +20,23 @@
 typedef struct VIOMMUInfoClass VIOMMUInfoClass;
 DECLARE_CLASS_CHECKERS(VIOMMUInfoClass, VIOMMU_INFO, TYPE_VIOMMU_INFO)
 
-/* An interface of devices */
+/*
+ * An interface of devices, those that pci_setup_iommu() is called with. Who has
+ * nothing to tell sets @type alone.
+ */
 struct VIOMMUInfoClass {
     InterfaceClass parent_class;
 
-    /**
-     * @query: tell all
-     *
-     * @obj: the vIOMMU, realized
-     * @info: zeroed but for @qom_path and @type, which are the caller's
-     */
-    void (*query)(Object *obj, ViommuInfo *info);
+    ViommuType type;
 
     /**
-     * @get_viommu_flags: as PCIIOMMUOps.get_viommu_flags(); NULL: none
+     * @query: tell all; NULL: there is no more than every vIOMMU has
      *
-     * @viommu: the vIOMMU
+     * @obj: the vIOMMU, realized
+     * @info: as of a vIOMMU that is not changed by a host, and migrates where
+     *     its VMState does
      */
-    uint64_t (*get_viommu_flags)(void *viommu);
+    void (*query)(Object *obj, ViommuInfo *info);
 
     /**
      * @check_host: could a device of this host be plugged now? NULL: the
@@ -62,6 +61,15 @@ struct VIOMMUInfoClass {
      */
     HostIommuFieldList *(*decode_host)(HostIOMMUDevice *host);
 };
+
+/**
+ * viommu_info_set_vtd() - tell of a pair of VT-d's registers
+ *
+ * @vtd: filled
+ * @cap: Capability Register
+ * @ecap: Extended Capability Register
+ */
+void viommu_info_set_vtd(VtdRegisters *vtd, uint64_t cap, uint64_t ecap);
 
 /**
  * viommu_info_add_device() - tell of one device what every vIOMMU would

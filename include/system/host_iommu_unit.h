@@ -13,36 +13,39 @@
 
 #include "system/host_iommu_device.h"
 
-/* Where sysfs is, but in tests */
-#define HOST_IOMMU_SYSFS "/sys"
-
 /* A HostIOMMUDevice without a device: its name is that of the unit */
 #define TYPE_HOST_IOMMU_UNIT TYPE_HOST_IOMMU_DEVICE "-unit"
+
+/* Returns: the folder that all below is read in, /sys but in tests */
+const char *host_iommu_unit_sysfs(void);
+
+/**
+ * host_iommu_unit_set_sysfs() - read another folder than /sys
+ *
+ * @folder: copied; NULL: /sys again
+ */
+void host_iommu_unit_set_sysfs(const char *folder);
 
 /**
  * host_iommu_unit_names() - the units that the host has
  *
- * Those of SYSFS/class/iommu (Linux' Documentation/ABI/testing/
+ * Those of /sys/class/iommu (Linux' Documentation/ABI/testing/
  * sysfs-class-iommu), sorted: dmar2 before dmar10.
- *
- * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it
  *
  * Returns: the names, which the caller frees; none where the host has no
  * IOMMU, has it turned off, hides it, or is no Linux
  */
-GStrv host_iommu_unit_names(const char *sysfs);
+GStrv host_iommu_unit_names(void);
 
 /**
  * host_iommu_unit_of_pci() - the unit behind a PCI device of the host
  *
- * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it
  * @address: such as 0000:01:00.0
  * @errp: there is no such device, or no unit behind it
  *
  * Returns: a name, which the caller frees, or NULL
  */
-char *host_iommu_unit_of_pci(const char *sysfs, const char *address,
-                             Error **errp);
+char *host_iommu_unit_of_pci(const char *address, Error **errp);
 
 /**
  * host_iommu_unit_new() - learn what a unit of the host can do
@@ -54,15 +57,14 @@ char *host_iommu_unit_of_pci(const char *sysfs, const char *address,
  * a first stage's 48 bits is for negative addresses).
  *
  * @owner: the object becomes its QOM child "host-iommu-NAME"
- * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it
  * @name: one of host_iommu_unit_names()
  * @viommu_flags: what the vIOMMU wants from a device's attach (hw/iommu.h):
  *     a nesting parent is a second stage. 0: there is none
  *
  * Returns: the object, owned by @owner until host_iommu_device_free()
  */
-HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *sysfs,
-                                     const char *name, uint64_t viommu_flags);
+HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *name,
+                                     uint64_t viommu_flags);
 
 /**
  * host_iommu_unit_translates() - can a device be behind this unit?
@@ -80,12 +82,11 @@ bool host_iommu_unit_translates(const HostIOMMUDevice *unit, Error **errp);
 /**
  * host_iommu_unit_tell_unknown() - why a unit's type is unknown
  *
- * @sysfs: HOST_IOMMU_SYSFS, or a folder that stands for it
  * @name: one of host_iommu_unit_names()
  *
  * Returns: a reason with the path that could not be read, which the caller
  * frees; NULL where the unit is none of VT-d, so that there is nothing to read
  */
-char *host_iommu_unit_tell_unknown(const char *sysfs, const char *name);
+char *host_iommu_unit_tell_unknown(const char *name);
 
 #endif /* HOST_IOMMU_UNIT_H */

@@ -29,4 +29,16 @@ FIELD(VTD_ECAP, SMTS, 43, 1)
 FIELD(VTD_ECAP, SSTS, 46, 1)
 FIELD(VTD_ECAP, FSTS, 47, 1)
 
+/**
+ * host_iommu_vtd_mgaw() - Maximum Guest Address Width (VT-d 11.4.2)
+ *
+ * @cap: Capability Register
+ *
+ * Returns: bits; the field has one less
+ */
+static inline uint8_t host_iommu_vtd_mgaw(uint64_t cap)
+{
+    return FIELD_EX64(cap, VTD_CAP, MGAW) + 1;
+}
+
 #endif /* HOST_IOMMU_VTD_H */

@@ -3,8 +3,8 @@
 
 A console block starts QEMU with its '$' line and gives its '(qemu)' lines to
 the monitor.  A device of the host becomes the test device, which has the
-registers of that host, and the host's /sys a made folder; nothing else is
-changed.  Who assigned the device is masked.
+registers of that host, and another one puts a made folder in the place of the
+host's /sys; nothing else is changed.  Who assigned the device is masked.
 """
 
 import os
@@ -56,15 +56,13 @@ def run(block, sysfs):
     """What the block's commands print, with the '(qemu)' lines between."""
     command = block[0].removeprefix('$ ').split()
     command = [word.replace(f'vfio-pci,host={ADDRESS}', DEVICE)
-               .replace('host-iommu=', f'x-sysfs={sysfs},host-iommu=')
                for word in command[1:]]
     asked = [line for line in block if line.startswith('(qemu) ')]
     lines = [line.removeprefix('(qemu) ') for line in asked]
-    lines = [f'{line} {sysfs}' if line == 'info host-iommu' else line
-             for line in lines]
     done = subprocess.run(
-        [QEMU, *command, '-nodefaults', '-accel', 'qtest', '-display', 'none',
-         '-S', '-monitor', 'stdio'], input='\n'.join([*lines, 'quit', '']),
+        [QEMU, '-device', f'host-iommu-testhost,id=testhost,sysfs={sysfs}',
+         *command, '-nodefaults', '-accel', 'qtest', '-display', 'none', '-S',
+         '-monitor', 'stdio'], input='\n'.join([*lines, 'quit', '']),
         capture_output=True, text=True, timeout=60, check=True)
     # the monitor echoes what it reads, key by key
     answers = re.split(r'^\(qemu\) .*$', done.stdout.replace('\r', ''),

@@ -229,7 +229,7 @@ def start_story(device: Device, backend: str, cap: str,
         f'(source {source}), width 39, VT-d cap 0x{cap} ecap 0x{ecap}',
         f'host_iommu_checked {device.address}: the host can back intel-iommu '
         '(frozen 0)',
-        'host_iommu_adopted mgaw: 48 before, 39 now, by '
+        'host_iommu_adopted address-width: 48 before, 39 now, by '
         f'{device.address} (host IOMMU dmar0)',
         'host_iommu_frozen width 39, caching-mode 1 from now on']
 

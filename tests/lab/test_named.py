@@ -49,7 +49,7 @@ def test_named_host_takes_its_device(host: Host, backend: str,
                      *STOPPED_PORT]) as guest:
         assert read_capabilities(guest.monitor).width == WIDTH
         unit = foretold(guest)
-        assert (unit['name'], unit['aw-bits'], unit['fits'],
+        assert (unit['name'], unit['address-width'], unit['fits'],
                 unit['misfits']) == ('dmar0', WIDTH, True, [])
         guest.plug(hot(device, backend))
         assert shown(guest.monitor)[device.address]['aw-bits'] == WIDTH
@@ -64,7 +64,7 @@ def test_host_not_named_refuses(host: Host, backend: str) -> None:
                      *STOPPED_PORT]) as guest:
         unit = foretold(guest)
         assert not unit['fits']
-        assert unit['misfits'] == [{'name': 'mgaw', 'guest': 48,
+        assert unit['misfits'] == [{'name': 'address-width', 'guest': 48,
                                     'host': WIDTH}]
         with pytest.raises(ExecuteError) as refusal:
             guest.plug(hot(device, backend))

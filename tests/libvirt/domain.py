@@ -11,7 +11,7 @@ keeps a processor busy, and gone when the block is left.
 
 import json
 from pathlib import Path
-from typing import Any, Mapping, Protocol, Sequence
+from typing import Any, Mapping, Optional, Protocol, Sequence
 from xml.sax.saxutils import quoteattr
 
 from privatelibvirt import VirshError
@@ -47,13 +47,15 @@ def tag(name: str, attributes: Mapping[str, object]) -> str:
 
 
 def command_line(objects: Sequence[Mapping[str, object]],
-                 devices: Sequence[Mapping[str, object]]) -> str:
+                 devices: Sequence[Mapping[str, object]],
+                 first: Optional[str]) -> str:
     """The <qemu:commandline> that adds @objects and @devices. In JSON, as
     libvirt's own: others are created before those, so before the
-    intel-iommu."""
-    words = [word for option, items in (('-object', objects),
-                                        ('-device', devices))
-             for item in items for word in (option, json.dumps(item))]
+    intel-iommu, as the device @first is."""
+    words = ['-device', first] if first else []
+    words += [word for option, items in (('-object', objects),
+                                         ('-device', devices))
+              for item in items for word in (option, json.dumps(item))]
     return '<qemu:commandline>' + ''.join(
         tag('qemu:arg', {'value': word}) for word in words
     ) + '</qemu:commandline>'
@@ -81,20 +83,22 @@ class Manager(Protocol):
 
 class Domain:
     """A domain whose <iommu> has @driver for attributes of <driver>, with
-    other @hardware in XML, and with @objects and @devices of QEMU's and
-    @properties of the intel-iommu that libvirt does not know."""
+    other @hardware in XML, and with @objects, @devices and a device @first
+    of QEMU's and @properties of the intel-iommu that libvirt does not
+    know."""
 
     def __init__(self, libvirt: Manager, emulator: Path,
                  driver: Mapping[str, str] = {}, *, hardware: str = BARE,
                  objects: Sequence[Mapping[str, object]] = (),
                  devices: Sequence[Mapping[str, object]] = (),
+                 first: Optional[str] = None,
                  properties: Mapping[str, object] = {}) -> None:
         self._libvirt = libvirt
         self.name = 'guest'
         self._xml = TEMPLATE.format(
             name=self.name, emulator=emulator, hardware=hardware,
             driver=tag('driver', driver) if driver else '',
-            extra=command_line(objects, devices) +
+            extra=command_line(objects, devices, first) +
             (override(properties) if properties else ''))
 
     def __enter__(self) -> 'Domain':

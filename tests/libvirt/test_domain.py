@@ -168,14 +168,15 @@ def test_what_libvirt_can_ask(libvirt: Libvirt, emulator: Path) -> None:
     """query-viommu and info viommu tell what was adopted, and from where."""
     with Domain(libvirt, emulator, devices=[NARROW]) as domain:
         viommu, = domain.qmp('query-viommu')
-        assert viommu['aw-bits'] == 39
+        assert (viommu['address-width'], viommu['mgaw']) == (39, 39)
         assert viommu['qom-path'] == '/machine/peripheral/iommu0'
         width, = [field for field in viommu['fields']
                   if field.get('origin') == 'adopted']
-        assert width['adopted'] == {'before': 48, 'device': 'dev0',
-                                    'unit': 'dmar1'}
-        assert ('mgaw is 39 in the guest, adopted from dev0 behind dmar1 '
-                '(48 before)') in domain.hmp('info viommu')
+        assert width['adopted'] == {
+            'from': 'device', 'before': 48, 'name': 'dev0', 'unit': 'dmar1',
+            'qom-path': '/machine/peripheral/dev0'}
+        assert ('address-width is 39 in the guest, adopted from dev0 behind '
+                'dmar1 (48 before)') in domain.hmp('info viommu')
 
 
 @pytest.mark.parametrize('name, width', [('client', 39), ('server', 48),
@@ -185,8 +186,8 @@ def test_a_host_that_is_named(libvirt: Libvirt, emulator: Path, name: str,
     """<qemu:override> names the hosts of a domain that gets its devices
     later."""
     sysfs = make_sysfs(libvirt.folder / f'sysfs-{name}', HOSTS[name])
-    with Domain(libvirt, emulator, properties={
-            'host-iommu': 'all', 'x-sysfs': str(sysfs)}) as domain:
+    with Domain(libvirt, emulator, properties={'host-iommu': 'all'},
+                first=f'host-iommu-testhost,sysfs={sysfs}') as domain:
         shown = read_capabilities(domain)
         assert shown.width == width
         assert shown.cap & CAP_CM

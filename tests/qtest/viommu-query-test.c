@@ -9,6 +9,7 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "qemu/bitops.h"
 #include "libqtest.h"
 #include "host-iommu-tree.h"
 #include "intel-iommu-view.h"
@@ -24,7 +25,7 @@
                 "-device pcie-root-port,id=rp1,chassis=1 "
 #define OPEN    "-device intel-iommu,id=iommu0,aw-bits=0"
 
-/* Fields that are as they are by default, after "mgaw" */
+/* Fields that are as they are by default, after "address-width" */
 #define FIELDS_BY_DEFAULT \
     "{'name':'sc','value':0,'property':'snoop-control','origin':'default'}," \
     "{'name':'smts','value':0,'property':'x-scalable-mode'," \
@@ -103,6 +104,8 @@ static void assert_intel_iommu(QTestState *qts, const char *want)
 
     assert_register(info, "cap", view.cap);
     assert_register(info, "ecap", view.ecap);
+    /* VT-d 11.4.2 */
+    assert_register(info, "mgaw", extract64(view.cap, 16, 6) + 1);
     assert_json(QOBJECT(info), want);
 }
 
@@ -149,8 +152,8 @@ static void test_without_device(void)
 
     assert_intel_iommu(qts,
         "{'qom-path':'/machine/peripheral/iommu0','type':'intel-iommu',"
-        " 'frozen':true,'aw-bits':48,'migratable':true,'devices':[],"
-        " 'fields':[{'name':'mgaw','value':48,'property':'aw-bits',"
+        " 'frozen':true,'address-width':48,'migratable':true,'devices':[],"
+        " 'fields':[{'name':'address-width','value':48,'property':'aw-bits',"
         "            'origin':'default'}," FIELDS_BY_DEFAULT "]}");
     qtest_quit(qts);
 }
@@ -164,7 +167,7 @@ static void test_adopted(void)
 
     assert_intel_iommu(qts,
         "{'qom-path':'/machine/peripheral/iommu0','type':'intel-iommu',"
-        " 'frozen':true,'aw-bits':39,'migratable':false,"
+        " 'frozen':true,'address-width':39,'migratable':false,"
         " 'blocked-reason':'intel-iommu adopted what its command line does not "
         "say: address width is 39, from dev1, host IOMMU dmar1 (use "
         "aw-bits=39, in libvirt aw_bits=" QUOTE "39" QUOTE
@@ -172,12 +175,34 @@ static void test_adopted(void)
         " 'devices':[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
         "             'backend':'test','unit':'dmar1','type':'intel-vtd',"
         "             'source':'iommufd','cap':18364758544493064720,"
-        "             'ecap':4660,'aw-bits':39,'misfits':[]}],"
-        " 'fields':[{'name':'mgaw','value':39,'property':'aw-bits',"
+        "             'ecap':4660,'mgaw':21,'address-width':39,'misfits':[]}],"
+        " 'fields':[{'name':'address-width','value':39,'property':'aw-bits',"
         "            'origin':'adopted',"
-        "            'adopted':{'before':48,'device':'dev1','unit':'dmar1'}},"
+        "            'adopted':{'from':'device','name':'dev1','unit':'dmar1',"
+        "                       'qom-path':'/machine/peripheral/dev1',"
+        "                       'before':48}},"
         FIELDS_BY_DEFAULT "]}");
     qtest_quit(qts);
+}
+
+/* What it is called does not make it a host that the user named */
+static void test_device_like_unit(void)
+{
+    static const char cmdline[] =
+        Q35 OPEN " -device host-iommu-testdev,id=dmar1,unit=dmar1,aw-bits=39";
+
+    assert_part(cmdline, "fields",
+                "[{'name':'address-width','value':39,'property':'aw-bits',"
+                "  'origin':'adopted',"
+                "  'adopted':{'from':'device','name':'dmar1','unit':'dmar1',"
+                "             'qom-path':'/machine/peripheral/dmar1',"
+                "             'before':48}},"
+                FIELDS_BY_DEFAULT "]");
+    assert_part(cmdline, "blocked-reason",
+                "'intel-iommu adopted what its command line does not say: "
+                "address width is 39, from dmar1, host IOMMU dmar1 (use "
+                "aw-bits=39, in libvirt aw_bits=" QUOTE "39" QUOTE
+                ", or migrate-host-caps=on)'");
 }
 
 /* The narrowest one, and what was there before any of them */
@@ -186,9 +211,10 @@ static void test_adopted_twice(void)
     assert_part(Q35 OPEN " -device host-iommu-testdev,id=dev1,aw-bits=46"
                 " -device host-iommu-testdev,id=dev2,aw-bits=42"
                 " -device host-iommu-testdev,id=dev3,aw-bits=44", "fields",
-                "[{'name':'mgaw','value':42,'property':'aw-bits',"
+                "[{'name':'address-width','value':42,'property':'aw-bits',"
                 "  'origin':'adopted',"
-                "  'adopted':{'before':48,'device':'dev2'}},"
+                "  'adopted':{'from':'device','name':'dev2','before':48,"
+                "             'qom-path':'/machine/peripheral/dev2'}},"
                 FIELDS_BY_DEFAULT "]");
 }
 
@@ -198,7 +224,7 @@ static void test_given(void)
     assert_part(Q35 "-device intel-iommu,aw-bits=48,snoop-control=off,"
                 "x-scalable-mode=on,x-flts=off,x-pasid-mode=off,fs1gp=off,"
                 "device-iotlb=on", "fields",
-                "[{'name':'mgaw','value':48,'property':'aw-bits',"
+                "[{'name':'address-width','value':48,'property':'aw-bits',"
                 "  'origin':'given'},"
                 "{'name':'sc','value':0,'property':'snoop-control',"
                 "  'origin':'given'},"
@@ -220,7 +246,7 @@ static void test_given(void)
                 "{'name':'pss','value':1,'origin':'default'}]");
 }
 
-#define GIVEN_39 "[{'name':'mgaw','value':39,'property':'aw-bits'," \
+#define GIVEN_39 "[{'name':'address-width','value':39,'property':'aw-bits'," \
                  "'origin':'given'}," FIELDS_BY_DEFAULT "]"
 
 static void test_given_otherwise(void)
@@ -244,13 +270,13 @@ static void test_devices(void)
                 " -device host-iommu-testdev,id=a,addr=7,unit=dmar0", "devices",
                 "[{'id':'a','qom-path':'/machine/peripheral/a',"
                 "  'backend':'test','unit':'dmar0','type':'unknown',"
-                "  'source':'none','aw-bits':48,'misfits':[]},"
+                "  'source':'none','address-width':48,'misfits':[]},"
                 "{'id':'b','qom-path':'/machine/peripheral/b',"
                 "  'backend':'test','type':'amd-vi','source':'sysfs',"
                 "  'misfits':[]},"
                 "{'id':'c','qom-path':'/machine/peripheral/c',"
                 "  'backend':'test','type':'arm-smmuv3','source':'iommufd',"
-                "  'aw-bits':48,'misfits':[]}]");
+                "  'address-width':48,'misfits':[]}]");
 }
 
 static void test_device_without_id(void)
@@ -273,8 +299,8 @@ static void test_hotplug(void)
     QTestState *qts = qtest_init(Q35 HOTPLUG OPEN ",caching-mode=on");
     static const char list[] =
         "[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
-        "  'backend':'test','type':'unknown','source':'none','aw-bits':57,"
-        "  'misfits':[]}]";
+        "  'backend':'test','type':'unknown','source':'none',"
+        "  'address-width':57,'misfits':[]}]";
     QDict *info;
 
     assert_hotplug(qts, "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\","
@@ -300,14 +326,26 @@ static void test_virtio_iommu(void)
 
     assert_json(QOBJECT(list),
         "[{'qom-path':'/machine/peripheral/iommu0/virtio-backend',"
-        "  'type':'virtio-iommu-device','frozen':true,'aw-bits':39,"
-        "  'fields':[{'name':'input-range','value':39,'property':'aw-bits'},"
+        "  'type':'virtio-iommu','frozen':true,'address-width':39,"
+        "  'fields':[{'name':'address-width','value':39,'property':'aw-bits'},"
         "            {'name':'page-size-mask','value':1075843072,"
         "             'property':'granule'}],"
         "  'migratable':true,"
         "  'devices':[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
         "              'backend':'test','type':'unknown','source':'none',"
-        "              'aw-bits':48,'misfits':[]}]}]");
+        "              'address-width':48,'misfits':[]}]}]");
+    qtest_quit(qts);
+}
+
+/* It keeps no record of what it tells the guest */
+static void test_amd_iommu(void)
+{
+    QTestState *qts = qtest_init(Q35 "-device amd-iommu,id=iommu0");
+
+    assert_json(query(qts, "query-viommu"),
+        "[{'qom-path':'/machine/peripheral/iommu0','type':'amd-iommu',"
+        "  'frozen':true,'fields':[],'migratable':false,"
+        "  'blocked-reason':'amd-iommu cannot be migrated','devices':[]}]");
     qtest_quit(qts);
 }
 
@@ -315,6 +353,12 @@ static void test_virtio_iommu(void)
 
 static void test_hmp_viommu(void)
 {
+    assert_hmp(Q35 "-device amd-iommu,id=iommu0", "info viommu",
+        "amd-iommu /machine/peripheral/iommu0: frozen\n"
+        "  not migratable: amd-iommu cannot be migrated\n");
+    assert_hmp(Q35 "-device virtio-iommu-pci,id=iommu0", "info viommu",
+        "virtio-iommu /machine/peripheral/iommu0/virtio-backend: 39 bits, "
+        "frozen\n");
     assert_hmp(Q35, "info viommu", "no virtual IOMMU\n");
     assert_hmp(Q35 OPEN, "info viommu",
         "intel-iommu /machine/peripheral/iommu0: 48 bits, "
@@ -328,7 +372,7 @@ static void test_hmp_viommu(void)
         "  not migratable: intel-iommu adopted what its command line does not "
         "say: address width is 39, from gpu0, host IOMMU dmar1 (use "
         "aw-bits=39, in libvirt aw_bits='39', or migrate-host-caps=on)\n"
-        "  mgaw is 39 in the guest, adopted from gpu0 behind dmar1 "
+        "  address-width is 39 in the guest, adopted from gpu0 behind dmar1 "
         "(48 before)\n"
         "  device          backend         unit    type       source  width "
         "fits\n"
@@ -341,31 +385,37 @@ static void test_hmp_viommu(void)
 /* query-host-iommu */
 
 #define DECODED_39 \
-    "[{'name':'mgaw','value':39},{'name':'sc','value':1}," \
+    "[{'name':'address-width','value':39},{'name':'sc','value':1}," \
     " {'name':'smts','value':0},{'name':'fsts','value':0}," \
     " {'name':'ssts','value':0},{'name':'nest','value':0}," \
     " {'name':'fs1gp','value':0},{'name':'dt','value':0}," \
     " {'name':'srs','value':0},{'name':'pasid','value':0}," \
     " {'name':'pss','value':1}]"
 #define DECODED_57(width) \
-    "[{'name':'mgaw','value':" width "},{'name':'sc','value':1}," \
+    "[{'name':'address-width','value':" width "},{'name':'sc','value':1}," \
     " {'name':'smts','value':1},{'name':'fsts','value':1}," \
     " {'name':'ssts','value':1},{'name':'nest','value':1}," \
     " {'name':'fs1gp','value':1},{'name':'dt','value':1}," \
     " {'name':'srs','value':1},{'name':'pasid','value':1}," \
     " {'name':'pss','value':20}]"
 #define UNIT_39 \
-    "'type':'intel-vtd','cap':59110347485086818,'ecap':15749338," \
-    "'aw-bits':39,'fields':" DECODED_39
+    "'type':'intel-vtd','cap':59110347485086818,'ecap':15749338,'mgaw':39," \
+    "'address-width':39,'fields':" DECODED_39
+
+/* Returns: @cmdline on a host whose /sys is @sysfs; the caller frees it */
+static char *on_host(const char *cmdline, const char *sysfs)
+{
+    return g_strdup_printf("%s -device host-iommu-testhost,sysfs=%s", cmdline,
+                           sysfs);
+}
+
 static void assert_hosts(const char *cmdline, const char *sysfs,
                          const char *want)
 {
-    QTestState *qts = qtest_init(cmdline);
-    QDict *rsp = qtest_qmp(qts, "{ 'execute': 'query-host-iommu',"
-                                " 'arguments': { 'sysfs': %s } }", sysfs);
+    g_autofree char *there = on_host(cmdline, sysfs);
+    QTestState *qts = qtest_init(there);
 
-    assert_json(qobject_ref(qdict_get(rsp, "return")), want);
-    qobject_unref(rsp);
+    assert_json(query(qts, "query-host-iommu"), want);
     qtest_quit(qts);
 }
 
@@ -389,7 +439,7 @@ static void test_host_without_viommu(void)
     host_tree_add_other(sysfs, "smmu3.0x2b400000", "other");
     assert_hosts(Q35, sysfs,
         "[{'name':'dmar2','type':'intel-vtd','cap':1868150022805654630,"
-        "  'ecap':1107889614770399,'aw-bits':47,"
+        "  'ecap':1107889614770399,'mgaw':57,'address-width':47,"
         "  'fields':" DECODED_57("47") ",'misfits':[]},"
         "{'name':'dmar10'," UNIT_39 ",'misfits':[]},"
         "{'name':'ivhd0','type':'amd-vi','fields':[],'misfits':[]},"
@@ -415,7 +465,7 @@ static void test_host_too_narrow(void)
     host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
     assert_hosts(Q35 OPEN ",caching-mode=on", sysfs,
         "[{'name':'dmar0'," UNIT_39 ",'fits':false,"
-        "  'misfits':[{'name':'mgaw','guest':48,'host':39}],"
+        "  'misfits':[{'name':'address-width','guest':48,'host':39}],"
         "  'reason':'host IOMMU dmar0 cannot back intel-iommu: address width "
         "is 48 in the guest, 39 on the host (fixed since the VM started: "
         "start it with aw-bits=39, in libvirt aw_bits=" QUOTE "39" QUOTE
@@ -465,7 +515,7 @@ static void test_host_stage_1(void)
     assert_hosts(Q35 "-device intel-iommu,x-scalable-mode=on,x-flts=on,"
                  "caching-mode=on", sysfs,
         "[{'name':'dmar0','type':'intel-vtd','cap':1868150022805654630,"
-        "  'ecap':1107889614770399,'aw-bits':57,"
+        "  'ecap':1107889614770399,'mgaw':57,'address-width':57,"
         "  'fields':" DECODED_57("57") ",'fits':false,'misfits':[],"
         "  'reason':'intel-iommu does not support assigned devices with "
         "x-flts=on: stage-1 passthrough is not there yet (use x-flts=off)'}]");
@@ -482,6 +532,17 @@ static void test_host_unknown_width(void)
     host_tree_add_other(sysfs, "ivhd0", "amd-iommu");
     assert_hosts(Q35 OPEN ",caching-mode=on", sysfs, want);
     assert_hosts(Q35 "-device virtio-iommu-pci", sysfs, want);
+    host_tree_free(sysfs);
+}
+
+/* amd-iommu takes no device of the host, and knows no kind of host */
+static void test_host_amd_iommu(void)
+{
+    char *sysfs = host_tree_new();
+
+    host_tree_add_vtd(sysfs, "dmar0", CLIENT_39);
+    assert_hosts(Q35 "-device amd-iommu", sysfs,
+                 "[{'name':'dmar0'," UNIT_39 ",'misfits':[]}]");
     host_tree_free(sysfs);
 }
 
@@ -516,24 +577,33 @@ static void test_host_width(void)
         { "380000", "880000000000", 47 },   /* no second stage */
         { "380000", "0", 0 },               /* neither */
     };
-    QTestState *qts = qtest_init(Q35);
+    char *sysfs = host_tree_new();
+    g_autofree char *there = on_host(Q35, sysfs);
+    QTestState *qts;
+    QList *units;
+    QListEntry *e;
     int i;
 
     for (i = 0; i < ARRAY_SIZE(hosts); i++) {
-        char *sysfs = host_tree_new();
-        QDict *rsp, *unit;
+        g_autofree char *name = g_strdup_printf("dmar%d", i);
 
-        host_tree_add_vtd(sysfs, "dmar0", hosts[i].cap, hosts[i].ecap);
-        rsp = qtest_qmp(qts, "{ 'execute': 'query-host-iommu',"
-                             " 'arguments': { 'sysfs': %s } }", sysfs);
-        unit = qobject_to(QDict, qlist_peek(qdict_get_qlist(rsp, "return")));
-        g_test_message("%s %s", hosts[i].cap, hosts[i].ecap);
-        g_assert_cmpint(qdict_get_try_int(unit, "aw-bits", 0), ==,
-                        hosts[i].width);
-        qobject_unref(rsp);
-        host_tree_free(sysfs);
+        host_tree_add_vtd(sysfs, name, hosts[i].cap, hosts[i].ecap);
     }
+    qts = qtest_init(there);
+    units = qobject_to(QList, query(qts, "query-host-iommu"));
+    g_assert_cmpint(qlist_size(units), ==, ARRAY_SIZE(hosts));
+    i = 0;
+    QLIST_FOREACH_ENTRY(units, e) {
+        QDict *unit = qobject_to(QDict, qlist_entry_obj(e));
+
+        g_test_message("%s %s", hosts[i].cap, hosts[i].ecap);
+        g_assert_cmpint(qdict_get_try_int(unit, "address-width", 0), ==,
+                        hosts[i].width);
+        i++;
+    }
+    qobject_unref(units);
     qtest_quit(qts);
+    host_tree_free(sysfs);
 }
 
 /* As a device of that host is adopted, the guest is as narrow */
@@ -552,9 +622,9 @@ static void test_host_adopted(void)
 static void assert_hmp_hosts(const char *cmdline, const char *sysfs,
                              const char *want)
 {
-    g_autofree char *command = g_strdup_printf("info host-iommu %s", sysfs);
+    g_autofree char *there = on_host(cmdline, sysfs);
 
-    assert_hmp(cmdline, command, want);
+    assert_hmp(there, "info host-iommu", want);
 }
 
 static void test_hmp_host_iommu(void)
@@ -569,7 +639,7 @@ static void test_hmp_host_iommu(void)
     assert_hmp_hosts(Q35 OPEN ",caching-mode=on", sysfs,
         "unit    type       width cap                ecap               fits\n"
         "dmar0   intel-vtd  39    0x00d2008c40660462 0x0000000000f050da no\n"
-        "    mgaw is 48 in the guest, 39 on the host\n"
+        "    address-width is 48 in the guest, 39 on the host\n"
         "    host IOMMU dmar0 cannot back intel-iommu: address width is 48 in "
         "the guest, 39 on the host (fixed since the VM started: start it with "
         "aw-bits=39, in libvirt aw_bits='39', or with host-iommu=all)\n"
@@ -588,12 +658,14 @@ int main(int argc, char **argv)
         { "viommu/without-device", test_without_device },
         { "viommu/adopted", test_adopted },
         { "viommu/adopted-twice", test_adopted_twice },
+        { "viommu/device-like-unit", test_device_like_unit },
         { "viommu/given", test_given },
         { "viommu/given-otherwise", test_given_otherwise },
         { "viommu/devices", test_devices },
         { "viommu/device-without-id", test_device_without_id },
         { "viommu/hotplug", test_hotplug },
         { "viommu/virtio-iommu", test_virtio_iommu },
+        { "viommu/amd-iommu", test_amd_iommu },
         { "host/none", test_host_none },
         { "host/without-viommu", test_host_without_viommu },
         { "host/fits", test_host_fits },
@@ -603,6 +675,7 @@ int main(int argc, char **argv)
         { "host/stage-1", test_host_stage_1 },
         { "host/unknown-width", test_host_unknown_width },
         { "host/virtio-iommu", test_host_virtio_iommu },
+        { "host/amd-iommu", test_host_amd_iommu },
         { "host/width", test_host_width },
         { "host/adopted", test_host_adopted },
         { "hmp/viommu", test_hmp_viommu },
