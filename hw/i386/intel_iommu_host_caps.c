@@ -35,7 +35,7 @@ typedef enum VTDHostWhere {
 } VTDHostWhere;
 
 typedef struct VTDHostField {
-    const char *name;
+    const char *name;               /* in QMP */
     const char *text;
     const char *property;           /* what the user turns, NULL: nothing */
     const char *libvirt;            /* its attribute of <driver>, or NULL */
@@ -46,6 +46,7 @@ typedef struct VTDHostField {
     uint8_t bias;                   /* of the number that the field holds */
     const char *set_by;             /* property it follows, NULL: none */
     size_t adopts;                  /* offset of a bool that can be lowered */
+    const char *carried;            /* name in a stream, NULL: as in QMP */
 } VTDHostField;
 
 #define IN_CAP(f) \
@@ -56,9 +57,9 @@ typedef struct VTDHostField {
     .length = R_VTD_ECAP_##f##_LENGTH
 
 static const VTDHostField vtd_host_fields[] = {
-    { "mgaw", "address width", "aw-bits", "aw_bits",
-      RULE_WIDTH, ALWAYS, IN_CAP(MGAW), .bias = 1,
-      .set_by = "aw-bits" },
+    { "address-width", "address width", "aw-bits", "aw_bits",
+      RULE_WIDTH, ALWAYS, IN_CAP(MGAW),
+      .set_by = "aw-bits", .carried = "mgaw" },
     { "sc", "snoop control", "snoop-control", NULL,
       RULE_GUEST_MUST_NOT, ALWAYS, IN_ECAP(SC),
       .set_by = "snoop-control" },
@@ -94,6 +95,9 @@ QEMU_BUILD_BUG_ON(ARRAY_SIZE(vtd_host_fields) > VTD_HOST_FIELDS_MAX);
 static uint64_t vtd_field_of(const VTDHostField *f, uint64_t cap,
                              uint64_t ecap)
 {
+    if (f->rule == RULE_WIDTH) {
+        return host_iommu_vtd_mgaw(cap);
+    }
     return extract64(f->ecap ? ecap : cap, f->shift, f->length) + f->bias;
 }
 
@@ -188,6 +192,7 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
     f = &vtd_host_fields[index];
     *field = (VTDHostFieldState) {
         .name = f->name,
+        .carried = f->carried ?: f->name,
         .text = f->text,
         .property = f->property,
         .set_by = f->set_by,
@@ -199,7 +204,7 @@ bool vtd_host_field(IntelIOMMUState *s, HostIOMMUDevice *hiod, int index,
     field->given = vtd_field_is_given(s, f);
     field->open = vtd_is_open(s, f);
     field->guest = vtd_guest_value(s, f);
-    if (s->host.adopted[index].device) {
+    if (s->host.adopted[index].origin.kind != VTD_ORIGIN_NONE) {
         field->adopted = &s->host.adopted[index];
     }
     field->fits = vtd_field_fits(s, f, field->guest, field->host_known,
@@ -431,20 +436,36 @@ char *vtd_host_field_obstacle(IntelIOMMUState *s, int index, uint64_t value)
            vtd_width_remedy(s, value, true) : NULL;
 }
 
+const char *vtd_origin_name(const VTDHostOrigin *origin)
+{
+    if (origin->kind == VTD_ORIGIN_NONE) {
+        return NULL;
+    }
+    return origin->device ?: origin->unit ?: VTD_FROM_STREAM;
+}
+
+static void vtd_set_origin(VTDHostOrigin *to, const VTDHostOrigin *from)
+{
+    g_free(to->device);
+    g_free(to->path);
+    g_free(to->unit);
+    to->kind = from->kind;
+    to->device = g_strdup(from->device);
+    to->path = g_strdup(from->path);
+    to->unit = g_strdup(from->unit);
+}
+
 void vtd_set_host_field(IntelIOMMUState *s, int index, uint64_t value,
-                        const char *device, const char *unit)
+                        const VTDHostOrigin *origin)
 {
     VTDHostAdopted *adopted = &s->host.adopted[index];
     VTDHostFieldState field;
 
     vtd_host_field(s, NULL, index, &field);
-    if (!adopted->device) {
+    if (!field.adopted) {
         adopted->before = field.guest;
     }
-    g_free(adopted->device);
-    g_free(adopted->unit);
-    adopted->device = g_strdup(device);
-    adopted->unit = g_strdup(unit);
+    vtd_set_origin(&adopted->origin, origin);
 
     if (vtd_host_fields[index].rule == RULE_WIDTH) {
         s->aw_bits = value;
@@ -452,17 +473,27 @@ void vtd_set_host_field(IntelIOMMUState *s, int index, uint64_t value,
         *vtd_field_switch(s, &vtd_host_fields[index]) = value;
     }
     trace_host_iommu_adopted(field.name, field.guest, value,
-                             device ?: "nobody", unit ?: "unknown");
+                             vtd_origin_name(origin) ?: "nobody",
+                             origin->unit ?: "unknown");
 }
 
 void vtd_adopt_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod)
 {
+    Object *owner = OBJECT(hiod)->parent;
+    g_autofree char *path = object_get_canonical_path(owner);
+    VTDHostOrigin device = {
+        VTD_ORIGIN_DEVICE, hiod->name, path, hiod->unit
+    };
+    VTDHostOrigin named_host = {
+        .kind = VTD_ORIGIN_NAMED_HOST, .unit = hiod->unit
+    };
     VTDHostFieldState field;
     int i;
 
     for (i = 0; vtd_host_field(s, hiod, i, &field); i++) {
         if (field.open && !field.fits) {
-            vtd_set_host_field(s, i, field.host, hiod->name, hiod->unit);
+            vtd_set_host_field(s, i, field.host, owner == OBJECT(s) ?
+                                                 &named_host : &device);
         }
     }
 }

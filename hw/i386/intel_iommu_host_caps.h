@@ -16,7 +16,8 @@
 /**
  * struct VTDHostFieldState - one field of the table, guest and host
  *
- * @name: stable name, as used by properties and QMP; static
+ * @name: stable name, as used by QMP; static
+ * @carried: its name in a migration stream; static
  * @text: name as people read it; static
  * @open: the user left it to the host
  * @property: what the user turns where it does not fit, NULL: nothing; static
@@ -30,6 +31,7 @@
  */
 typedef struct VTDHostFieldState {
     const char *name;
+    const char *carried;
     const char *text;
     const char *property;
     bool open;
@@ -108,19 +110,31 @@ char *vtd_host_field_setting(int index, uint64_t value);
 char *vtd_host_field_obstacle(IntelIOMMUState *s, int index, uint64_t value);
 
 /**
+ * vtd_origin_name() - one name for where a value was adopted
+ *
+ * @origin: a place, or none
+ *
+ * Returns: the name of the device where there is one, else that of the
+ * IOMMU, else words for a stream; of @origin or static. NULL for none
+ */
+const char *vtd_origin_name(const VTDHostOrigin *origin);
+
+/* What vtd_origin_name() calls a stream that tells nothing */
+#define VTD_FROM_STREAM "the incoming stream"
+
+/**
  * vtd_set_host_field() - have an open field adopt a value
  *
- * Remembers what was there before and who it is from.
+ * Remembers what was there before and where it is from.
  *
  * @s: the vIOMMU
  * @index: of an open field
  * @value: one that vtd_host_field_obstacle() has nothing against
- * @device: whose host it is from; copied. NULL: it comes back to what was there
- *     before anything was adopted
- * @unit: that host's IOMMU, NULL: unknown; copied
+ * @origin: where it is from; copied. VTD_ORIGIN_NONE: it comes back to what was
+ *     there before anything was adopted
  */
 void vtd_set_host_field(IntelIOMMUState *s, int index, uint64_t value,
-                        const char *device, const char *unit);
+                        const VTDHostOrigin *origin);
 
 /**
  * vtd_check_host_caps() - can the host back what the guest is told?
@@ -142,11 +156,12 @@ bool vtd_check_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod, bool open,
  * vtd_adopt_host_caps() - lower what the user left open to what the host has
  *
  * Cannot fail: vtd_check_host_caps() comes before. Remembers what was there
- * before, and whose host lowered it. Registers and masks follow at the reset
- * that comes between machine-done and the guest's first step.
+ * before, and what lowered it. Registers and masks follow at the reset that
+ * comes between machine-done and the guest's first step.
  *
  * @s: the vIOMMU
- * @hiod: the host
+ * @hiod: the host; QOM child of the assigned device, or, where the user named
+ *     the host, of @s
  */
 void vtd_adopt_host_caps(IntelIOMMUState *s, HostIOMMUDevice *hiod);
 

@@ -22,18 +22,14 @@
 #include "intel_iommu_migration.h"
 #include "trace.h"
 
-/* Who adopted something in a source that does not tell */
-#define VTD_FROM_STREAM     "the incoming stream"
-
-/* Who, as it is read in a message; the caller frees it */
-static char *vtd_origin_text(const VTDOrigin *o)
+/* Where, as it is read in a message; the caller frees it */
+static char *vtd_origin_text(const VTDHostOrigin *from)
 {
-    /* A unit that the user named is its own device */
-    bool named = !g_strcmp0(o->device, o->unit);
-
-    return g_strdup_printf("%s%s%s%s", named ? "host IOMMU " : "", o->device,
-                           o->unit && !named ? ", host IOMMU " : "",
-                           o->unit && !named ? o->unit : "");
+    if (!from->unit) {
+        return g_strdup(vtd_origin_name(from));
+    }
+    return g_strdup_printf("%s%shost IOMMU %s", from->device ?: "",
+                           from->device ? ", " : "", from->unit);
 }
 
 /* Returns: what is in force, for each field; the caller frees it */
@@ -46,11 +42,21 @@ static VTDOrigin *vtd_origins(IntelIOMMUState *s)
     for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
         origins[i].value = field.guest;
         if (field.adopted) {
-            origins[i].device = field.adopted->device;
-            origins[i].unit = field.adopted->unit;
+            origins[i].from = field.adopted->origin;
         }
     }
     return origins;
+}
+
+/* Returns: @value, from an assigned device's host, which owns the strings */
+static VTDOrigin vtd_origin_device(HostIOMMUDevice *hiod, uint64_t value)
+{
+    return (VTDOrigin) {
+        .value = value,
+        .from.kind = VTD_ORIGIN_DEVICE,
+        .from.device = hiod->name,
+        .from.unit = hiod->unit,
+    };
 }
 
 /* The blocker */
@@ -65,12 +71,12 @@ static char *vtd_blocked_reason(IntelIOMMUState *s, const VTDOrigin *origins)
     for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
         g_autofree char *value = NULL, *setting = NULL, *origin = NULL;
 
-        if (!origins[i].device) {
+        if (origins[i].from.kind == VTD_ORIGIN_NONE) {
             continue;
         }
         value = vtd_host_field_value(i, origins[i].value);
         setting = vtd_host_field_setting(i, origins[i].value);
-        origin = vtd_origin_text(&origins[i]);
+        origin = vtd_origin_text(&origins[i].from);
         g_string_append_printf(reason, "%s%s is %s, from %s (use %s, or "
                                "migrate-host-caps=on)", reason->len ? "; " : "",
                                field.text, value, origin, setting);
@@ -129,7 +135,7 @@ static bool vtd_block_for_host(IntelIOMMUState *s, HostIOMMUDevice *hiod,
 
     for (i = 0; vtd_host_field(s, hiod, i, &field); i++) {
         if (field.open && !field.fits) {
-            origins[i] = (VTDOrigin) { field.host, hiod->name, hiod->unit };
+            origins[i] = vtd_origin_device(hiod, field.host);
         }
     }
     return vtd_block_migration(s, origins, errp);
@@ -169,8 +175,9 @@ void vtd_migration_freeze(IntelIOMMUState *s)
     for (i = 0; i < VTD_HOST_FIELDS_MAX; i++) {
         s->migration.limits[i] = (VTDOrigin) {
             .value = origins[i].value,
-            .device = g_strdup(origins[i].device),
-            .unit = g_strdup(origins[i].unit),
+            .from.kind = origins[i].from.kind,
+            .from.device = g_strdup(origins[i].from.device),
+            .from.unit = g_strdup(origins[i].from.unit),
         };
     }
 }
@@ -228,10 +235,11 @@ static int vtd_host_caps_pre_save(void *opaque)
         if (!field.adopted) {
             continue;
         }
-        vtd_put_text(c->name, sizeof(c->name), field.name);
+        vtd_put_text(c->name, sizeof(c->name), field.carried);
         c->value = field.guest;
-        vtd_put_text(c->device, sizeof(c->device), field.adopted->device);
-        vtd_put_text(c->unit, sizeof(c->unit), field.adopted->unit);
+        vtd_put_text(c->device, sizeof(c->device),
+                     vtd_origin_name(&field.adopted->origin));
+        vtd_put_text(c->unit, sizeof(c->unit), field.adopted->origin.unit);
         m->n_carried++;
     }
     return 0;
@@ -330,7 +338,7 @@ static bool vtd_is_field(IntelIOMMUState *s, const char *name)
     int i;
 
     for (i = 0; vtd_host_field(s, NULL, i, &field); i++) {
-        if (!strcmp(field.name, name)) {
+        if (!strcmp(field.carried, name)) {
             return true;
         }
     }
@@ -375,7 +383,7 @@ static bool vtd_find_limit(IntelIOMMUState *s, HostIOMMUDevice *hiod,
     vtd_host_field(s, hiod, search->index, &field);
     if (!vtd_host_field_fits(s, hiod, search->index, search->value) &&
         field.host < search->limit.value) {
-        search->limit = (VTDOrigin) { field.host, hiod->name, hiod->unit };
+        search->limit = vtd_origin_device(hiod, field.host);
     }
     return true;
 }
@@ -399,8 +407,8 @@ static void vtd_check_open(IntelIOMMUState *s, int index,
                                                      search.limit.value);
         g_autofree char *setting =
             vtd_host_field_setting(index, search.limit.value);
-        g_autofree char *origin = search.limit.device ?
-                                  vtd_origin_text(&search.limit) : NULL;
+        g_autofree char *origin = vtd_origin_name(&search.limit.from) ?
+                                  vtd_origin_text(&search.limit.from) : NULL;
 
         vtd_add_problem(problems, "%s is %s in the stream, %s at most here%s%s "
                         "(start the source with %s)", field->text, there, here,
@@ -415,6 +423,26 @@ static void vtd_check_open(IntelIOMMUState *s, int index,
 }
 
 /*
+ * A stream, and what @c, or NULL, says of where its source adopted a value.
+ * Returns: strings of @c
+ */
+static VTDHostOrigin vtd_origin_stream(const VTDCarried *c)
+{
+    VTDHostOrigin from = { .kind = VTD_ORIGIN_STREAM };
+    char *device = c ? (char *)c->device : NULL;
+
+    if (c && c->unit[0]) {
+        from.unit = (char *)c->unit;
+    }
+    /* none where the user named the unit, or an earlier stream told none */
+    if (device && g_strcmp0(device, from.unit) &&
+        strcmp(device, VTD_FROM_STREAM)) {
+        from.device = device;
+    }
+    return from;
+}
+
+/*
  * Compares one field, and writes to @next what it has to become.
  * Returns: whether that is a change
  */
@@ -422,7 +450,7 @@ static bool vtd_check_arrived(IntelIOMMUState *s, int index,
                               const VTDHostFieldState *field, uint64_t arrived,
                               VTDOrigin *next, GString *problems)
 {
-    const VTDCarried *c = vtd_find_carried(s, field->name);
+    const VTDCarried *c = vtd_find_carried(s, field->carried);
     g_autofree char *there = vtd_host_field_value(index, arrived);
 
     if (c && c->value != arrived) {
@@ -452,8 +480,7 @@ static bool vtd_check_arrived(IntelIOMMUState *s, int index,
     *next = (VTDOrigin) { .value = arrived };
     /* after an earlier stream, it can come back to what it was */
     if (!field->adopted || arrived != field->adopted->before) {
-        next->device = c ? (const char *)c->device : VTD_FROM_STREAM;
-        next->unit = c && c->unit[0] ? (const char *)c->unit : NULL;
+        next->from = vtd_origin_stream(c);
     }
     return true;
 }
@@ -505,8 +532,7 @@ static bool vtd_take_stream(IntelIOMMUState *s, uint64_t cap, uint64_t ecap,
     }
     for (i = 0; i < VTD_HOST_FIELDS_MAX; i++) {
         if (changed[i]) {
-            vtd_set_host_field(s, i, next[i].value, next[i].device,
-                               next[i].unit);
+            vtd_set_host_field(s, i, next[i].value, &next[i].from);
             any = true;
         }
     }

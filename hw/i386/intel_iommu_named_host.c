@@ -18,34 +18,29 @@
 
 #define PCI_ADDRESS "^[0-9a-f]{4,}:[0-9a-f]{2}:[0-9a-f]{2}\\.[0-7]$"
 
-static const char *vtd_sysfs(IntelIOMMUState *s)
-{
-    return s->sysfs ?: HOST_IOMMU_SYSFS;
-}
-
 static bool vtd_names_all(IntelIOMMUState *s)
 {
     return !strcmp(s->host_iommu, "all");
 }
 
 /* What can be given instead; the caller frees it */
-static char *vtd_tell_units(IntelIOMMUState *s)
+static char *vtd_tell_units(void)
 {
-    g_auto(GStrv) units = host_iommu_unit_names(vtd_sysfs(s));
+    g_auto(GStrv) units = host_iommu_unit_names();
     g_autofree char *list = g_strjoinv(", ", units);
 
     if (!units[0]) {
         return g_strdup_printf("this host shows no IOMMU in %s/class/iommu: "
                                "is it on, in the firmware and with "
-                               "intel_iommu=on?", vtd_sysfs(s));
+                               "intel_iommu=on?", host_iommu_unit_sysfs());
     }
     return g_strdup_printf("this host has %s", list);
 }
 
-static bool vtd_check_names(IntelIOMMUState *s, GStrv names, Error **errp)
+static bool vtd_check_names(GStrv names, Error **errp)
 {
-    g_auto(GStrv) units = host_iommu_unit_names(vtd_sysfs(s));
-    g_autofree char *there = vtd_tell_units(s);
+    g_auto(GStrv) units = host_iommu_unit_names();
+    g_autofree char *there = vtd_tell_units();
     int i;
 
     for (i = 0; names[i]; i++) {
@@ -67,14 +62,13 @@ static bool vtd_check_names(IntelIOMMUState *s, GStrv names, Error **errp)
 }
 
 /* Returns: the name of the unit behind a device, which the caller frees */
-static char *vtd_unit_of_pci(IntelIOMMUState *s, const char *address,
-                             Error **errp)
+static char *vtd_unit_of_pci(const char *address, Error **errp)
 {
     Error *err = NULL;
-    char *name = host_iommu_unit_of_pci(vtd_sysfs(s), address, &err);
+    char *name = host_iommu_unit_of_pci(address, &err);
 
     if (!name) {
-        g_autofree char *there = vtd_tell_units(s);
+        g_autofree char *there = vtd_tell_units();
 
         error_setg(errp, "%s (%s)", error_get_pretty(err), there);
         error_free(err);
@@ -89,9 +83,9 @@ static GStrv vtd_named_units(IntelIOMMUState *s, Error **errp)
     g_auto(GStrv) names = NULL;
 
     if (vtd_names_all(s)) {
-        names = host_iommu_unit_names(vtd_sysfs(s));
+        names = host_iommu_unit_names();
     } else if (g_regex_match_simple(PCI_ADDRESS, address, 0, 0)) {
-        char *name = vtd_unit_of_pci(s, address, errp);
+        char *name = vtd_unit_of_pci(address, errp);
 
         if (!name) {
             return NULL;
@@ -101,17 +95,17 @@ static GStrv vtd_named_units(IntelIOMMUState *s, Error **errp)
     } else {
         names = g_strsplit(s->host_iommu, ":", -1);
     }
-    return vtd_check_names(s, names, errp) ? g_steal_pointer(&names) : NULL;
+    return vtd_check_names(names, errp) ? g_steal_pointer(&names) : NULL;
 }
 
 /*
  * Says that @unit is no VT-d unit, or none that translates, or that nobody can
  * tell.
  */
-static void vtd_tell_other(IntelIOMMUState *s, HostIOMMUDevice *unit,
-                           const char *unknown, Error **errp)
+static void vtd_tell_other(HostIOMMUDevice *unit, const char *unknown,
+                           Error **errp)
 {
-    g_autofree char *there = vtd_tell_units(s);
+    g_autofree char *there = vtd_tell_units();
     Error *err = NULL;
 
     if (!host_iommu_unit_translates(unit, &err)) {
@@ -138,17 +132,16 @@ static bool vtd_get_unit(IntelIOMMUState *s, const char *name,
 {
     g_autofree char *unknown = NULL;
 
-    *unit = host_iommu_unit_new(OBJECT(s), vtd_sysfs(s), name,
-                                vtd_get_viommu_flags(s));
+    *unit = host_iommu_unit_new(OBJECT(s), name, vtd_get_viommu_flags(s));
     if ((*unit)->caps.type == HOST_IOMMU_TYPE_INTEL_VTD &&
         host_iommu_unit_translates(*unit, NULL)) {
         return true;
     }
     if ((*unit)->caps.type == HOST_IOMMU_TYPE_UNKNOWN) {
-        unknown = host_iommu_unit_tell_unknown(vtd_sysfs(s), name);
+        unknown = host_iommu_unit_tell_unknown(name);
     }
     if (unknown || !vtd_names_all(s)) {
-        vtd_tell_other(s, *unit, unknown, errp);
+        vtd_tell_other(*unit, unknown, errp);
         host_iommu_device_free(*unit);
         return false;
     }
@@ -180,7 +173,7 @@ static bool vtd_adopt_units(IntelIOMMUState *s, GStrv names, Error **errp)
         object_unref(OBJECT(unit));
     }
     if (!any) {
-        g_autofree char *there = vtd_tell_units(s);
+        g_autofree char *there = vtd_tell_units();
 
         error_setg(errp, "none of them is %s and translates DMA (%s)",
                    host_iommu_type_name(HOST_IOMMU_TYPE_INTEL_VTD), there);

@@ -126,9 +126,10 @@ static uint64_t word(Run *r, uint64_t addr)
     return is_ram(addr) ? vtd_load(r->guest, addr) : 0;
 }
 
-static uint64_t above_width(Run *r)
+/* Above the host address width, of 48 bits; the width given is that of inputs */
+static uint64_t above_width(void)
 {
-    return ENTRY_ADDRESS & -BIT_ULL(r->variant->width);
+    return ENTRY_ADDRESS & -BIT_ULL(48);
 }
 
 static bool is_page(uint64_t entry, unsigned int level)
@@ -138,7 +139,7 @@ static bool is_page(uint64_t entry, unsigned int level)
 
 static uint64_t reserved(Run *r, uint64_t entry, unsigned int level)
 {
-    uint64_t bits = above_width(r);
+    uint64_t bits = above_width();
 
     if (!is_page(entry, level)) {
         return bits | SS_SNP | (level == 4 ? ENTRY_PS : 0);

@@ -18,8 +18,9 @@
 #include "vm-refusal.h"
 
 /* Root ports without ACPI: an unplug needs no guest */
+#define ROOT_PORT " -device pcie-root-port,id=rp1,chassis=1"
 #define HOTPLUG " -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off" \
-                " -device pcie-root-port,id=rp1,chassis=1"
+                ROOT_PORT
 #define ADDRESS "0000:01:00.0"
 #define STAGE_1 ",x-scalable-mode=on,x-flts=on"
 /* SERVER_57 without 1 GiB first-stage pages */
@@ -41,8 +42,9 @@ static char *mixed_host(void)
 
 static char *vm(const char *sysfs, const char *options)
 {
-    return g_strdup_printf("-M q35 -nodefaults -device intel-iommu,id=iommu0,"
-                           "x-sysfs=%s,%s", sysfs, options);
+    return g_strdup_printf("-M q35 -nodefaults"
+                           " -device host-iommu-testhost,sysfs=%s"
+                           " -device intel-iommu,id=iommu0,%s", sysfs, options);
 }
 
 /* intel-iommu with @options is as wide as with aw-bits=@width given */
@@ -110,8 +112,9 @@ static void test_json(void)
 {
     char *sysfs = mixed_host();
     g_autofree char *args = g_strdup_printf(
-        "-M q35 -nodefaults -device '{\"driver\":\"intel-iommu\","
-        "\"host-iommu\":\"dmar0\",\"x-sysfs\":\"%s\"}'", sysfs);
+        "-M q35 -nodefaults -device host-iommu-testhost,sysfs=%s"
+        " -device '{\"driver\":\"intel-iommu\",\"host-iommu\":\"dmar0\"}'",
+        sysfs);
     GuestView view = start_and_read_guest_view(args);
 
     assert_width(&view, 39);
@@ -205,18 +208,19 @@ static QDict *query_field(QTestState *qts, const char *name)
     return found;
 }
 
+/* @from: where it was adopted, or NULL if @origin is another one */
 static void assert_field(QTestState *qts, const char *name, int value,
-                         const char *origin)
+                         const char *origin, const char *from)
 {
     QDict *field = query_field(qts, name);
     QDict *adopted = qdict_get_qdict(field, "adopted");
 
     g_assert_cmpint(qdict_get_int(field, "value"), ==, value);
     g_assert_cmpstr(qdict_get_str(field, "origin"), ==, origin);
-    g_assert_cmpint(!!adopted, ==, !strcmp(origin, "adopted"));
+    g_assert_cmpint(!!adopted, ==, !!from);
     if (adopted) {
+        g_assert_cmpstr(qdict_get_str(adopted, "from"), ==, from);
         g_assert_cmpstr(qdict_get_str(adopted, "unit"), ==, "dmar0");
-        g_assert_false(qdict_haskey(adopted, "device"));
     }
     qobject_unref(field);
 }
@@ -253,8 +257,8 @@ static void test_fs1gp_without_stage_1(void)
     g_autofree char *named = vm(sysfs, "host-iommu=dmar0,fs1gp=on");
     QTestState *qts = qtest_init(named);
 
-    assert_field(qts, "fs1gp", 0, "given");
-    assert_field(qts, "mgaw", 39, "adopted");
+    assert_field(qts, "fs1gp", 0, "given", NULL);
+    assert_field(qts, "address-width", 39, "adopted", "named-host");
     qtest_quit(qts);
     host_tree_free(sysfs);
 }
@@ -308,12 +312,11 @@ static void assert_migration_ends(QTestState *qts, const char *want)
     }
 }
 
-/* Returns: the file with what a VM with @args sends */
-static char *stream_of(const char *args)
+/* Returns: the file with what @qts sends, which ends */
+static char *take_stream(QTestState *qts)
 {
     g_autoptr(GError) err = NULL;
     g_autofree char *uri = NULL;
-    QTestState *qts = qtest_init(args);
     char *path = NULL;
     int fd = g_file_open_tmp("named-host-XXXXXX", &path, &err);
 
@@ -325,6 +328,12 @@ static char *stream_of(const char *args)
     assert_migration_ends(qts, "completed");
     qtest_quit(qts);
     return path;
+}
+
+/* Returns: the file with what a VM with @args sends */
+static char *stream_of(const char *args)
+{
+    return take_stream(qtest_init(args));
 }
 
 /* Returns: a VM with @args that was given the stream in @path */
@@ -415,6 +424,50 @@ static void test_carried(void)
     assert_blocked(qts, NULL);
     qtest_quit(qts);
     unlink(path);
+    host_tree_free(sysfs);
+}
+
+/*
+ * @source and what it says of where it adopted its 39 bits: a VM that takes its
+ * stream has them from there, and @name and @unit, or NULL, from its words.
+ */
+static void assert_from_stream(QTestState *source, const char *name,
+                               const char *unit)
+{
+    g_autofree char *path = take_stream(source);
+    QTestState *qts = load("-M q35 -nodefaults" ROOT_PORT
+                           " -device intel-iommu,id=iommu0,aw-bits=0",
+                           path, "completed");
+    QDict *field = query_field(qts, "address-width");
+    QDict *adopted = qdict_get_qdict(field, "adopted");
+
+    g_assert_cmpstr(qdict_get_str(adopted, "from"), ==, "stream");
+    g_assert_cmpint(qdict_get_int(adopted, "before"), ==, 48);
+    g_assert_cmpstr(qdict_get_try_str(adopted, "name"), ==, name);
+    g_assert_cmpstr(qdict_get_try_str(adopted, "unit"), ==, unit);
+    qobject_unref(field);
+    qtest_quit(qts);
+    unlink(path);
+}
+
+static void test_from_stream(void)
+{
+    char *sysfs = mixed_host();
+    g_autofree char *named = vm(sysfs, "host-iommu=dmar0" CARRY ROOT_PORT);
+    g_autofree char *given = vm(sysfs, "aw-bits=39" ROOT_PORT);
+    g_autofree char *device = vm(sysfs, "aw-bits=0" CARRY ROOT_PORT
+                                 " -device host-iommu-testdev,id=dev1,bus=rp1,"
+                                 "unit=dmar7,aw-bits=39");
+    QTestState *qts;
+
+    assert_from_stream(qtest_init(named), NULL, "dmar0");
+    assert_from_stream(qtest_init(given), NULL, NULL);
+    qts = qtest_init(device);
+    /* with ACPI, a reset unplugs what the guest does not */
+    qtest_qmp_device_del_send(qts, "dev1");
+    qtest_system_reset_nowait(qts);
+    qtest_qmp_eventwait(qts, "DEVICE_DELETED");
+    assert_from_stream(qts, "dev1", "dmar7");
     host_tree_free(sysfs);
 }
 
@@ -670,6 +723,7 @@ int main(int argc, char **argv)
         { "migration/blocked", test_blocked },
         { "migration/only-migratable", test_only_migratable },
         { "migration/carried", test_carried },
+        { "migration/from-stream", test_from_stream },
         { "migration/fs1gp-compared", test_1g_compared },
         { "refuse/given-above-host", test_given_above_host },
         { "refuse/caching-mode-off", test_caching_mode_off },

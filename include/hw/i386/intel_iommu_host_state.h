@@ -16,18 +16,38 @@
 
 typedef struct VTDHostDevice VTDHostDevice;
 
+typedef enum VTDOriginKind {
+    VTD_ORIGIN_NONE,                /* the value was not adopted */
+    VTD_ORIGIN_DEVICE,              /* an assigned device */
+    VTD_ORIGIN_NAMED_HOST,          /* an IOMMU that host-iommu= names */
+    VTD_ORIGIN_STREAM,              /* an incoming migration */
+} VTDOriginKind;
+
+/**
+ * struct VTDHostOrigin - where a value was adopted
+ *
+ * @kind: which of the following there are
+ * @device: name of a device, as its backend calls it, or as the stream says
+ *     that the source's backend did; NULL: there is none
+ * @path: the device's QOM path, with VTD_ORIGIN_DEVICE
+ * @unit: name of the host's IOMMU, NULL: unknown
+ */
+typedef struct VTDHostOrigin {
+    VTDOriginKind kind;
+    char *device;
+    char *path;
+    char *unit;
+} VTDHostOrigin;
+
 /**
  * struct VTDHostAdopted - a field that was lowered to what a host has
  *
  * @before: the guest's value before anything was adopted
- * @device: name of the device whose host has the value in force; owned,
- *     NULL: nothing was adopted
- * @unit: name of that host's IOMMU; owned, NULL: unknown
+ * @origin: where the value in force was adopted; its strings are owned
  */
 typedef struct VTDHostAdopted {
     uint64_t before;
-    char *device;
-    char *unit;
+    VTDHostOrigin origin;
 } VTDHostAdopted;
 
 /**

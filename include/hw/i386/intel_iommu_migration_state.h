@@ -15,15 +15,14 @@
 typedef struct VTDCarried {
     uint8_t name[16];
     uint64_t value;
-    uint8_t device[64];             /* whose host it is from, maybe cut */
+    uint8_t device[64];             /* vtd_origin_name(), maybe cut */
     uint8_t unit[32];               /* that host's IOMMU, "": unknown */
 } VTDCarried;
 
-/* A value, and who says so; nobody: it was not adopted */
+/* A value, and where it was adopted */
 typedef struct VTDOrigin {
     uint64_t value;
-    const char *device;
-    const char *unit;
+    VTDHostOrigin from;
 } VTDOrigin;
 
 /**
