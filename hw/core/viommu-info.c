@@ -200,13 +200,17 @@ static uint64_t viommu_info_flags(Object *viommu)
 {
     ViommuInfoSearch search = { .opaque = viommu };
     const PCIIOMMUOps *ops;
+    uint64_t flags = 0;
 
     if (viommu) {
         object_child_foreach_recursive(object_get_root(),
                                        viommu_info_find_served, &search);
     }
     ops = search.bus ? search.bus->iommu_ops : NULL;
-    return ops && ops->get_viommu_flags ? ops->get_viommu_flags(viommu) : 0;
+    if (ops && ops->get_viommu_flags) {
+        ops->get_viommu_flags(viommu, &flags, NULL);
+    }
+    return flags;
 }
 
 /* Whoever knows the kind decodes it, be it in this VM or not */
