@@ -126,7 +126,7 @@ static uint64_t word(Run *r, uint64_t addr)
     return is_ram(addr) ? vtd_load(r->guest, addr) : 0;
 }
 
-/* Above the host address width, of 48 bits; the width given is that of inputs */
+/* Above the host address width, 48 bits; the width given is that of inputs */
 static uint64_t above_width(void)
 {
     return ENTRY_ADDRESS & -BIT_ULL(48);
@@ -347,7 +347,8 @@ static void compare(Run *r)
              * place for data
              */
             if (want.perm && (want.output < VTD_DATA ||
-                              (!is_ram(want.output) && want.output < 4 * GiB))) {
+                              (want.output >= VTD_RAM_SIZE &&
+                               want.output < 4 * GiB))) {
                 continue;
             }
             if (!is_ram(want.output)) {

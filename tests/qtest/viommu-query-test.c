@@ -494,7 +494,7 @@ static void test_host_without_translation(void)
 
     host_tree_add_vtd(sysfs, "dmar0", "380000", "0");
     assert_hosts(Q35 "-device intel-iommu,aw-bits=48,caching-mode=on", sysfs,
-        "[{'name':'dmar0','type':'intel-vtd','cap':3670016,'ecap':0,"
+        "[{'name':'dmar0','type':'intel-vtd','cap':3670016,'ecap':0,'mgaw':57,"
         "  'fields':[{'name':'sc','value':0},{'name':'smts','value':0},"
         "  {'name':'fsts','value':0},{'name':'ssts','value':0},"
         "  {'name':'nest','value':0},{'name':'fs1gp','value':0},"
