@@ -135,13 +135,18 @@ MEDIATED_NESTING_REFUSAL = (
     'on')
 
 
-def nesting_refusal(backend: str, lacks: Sequence[str]) -> str:
+def nesting_refusal(backend: str, lacks: Sequence[str],
+                    running: bool = False) -> str:
     """Why no device is assigned through @backend to an intel-iommu with
-    x-flts=on, where the host @lacks something."""
+    x-flts=on, where the host @lacks something; and has no pages of 1 GiB,
+    which stay on once the guest is @running."""
     if backend == 'legacy':
         return f'{LEGACY_NESTING_REFUSAL} (the device needs iommufd=)'
     needed = '; '.join(f'{what}: needed, off on the host (use x-flts=off)'
                        for what in lacks)
+    if running:
+        needed += ('; 1 GiB first-stage pages: on in the guest, off on the '
+                   'host (use fs1gp=off)')
     return (f'host IOMMU dmar0 cannot back intel-iommu: {needed}: iommufd '
             'refuses a nesting parent: Failed to allocate hwpt: Operation not '
             'supported')
