@@ -25,7 +25,8 @@ ECAP_EIM = 1 << 4
 # A device whose host has 39 bits
 NARROW = {'driver': 'host-iommu-testdev', 'id': 'dev0', 'aw-bits': 39,
           'iommu-type': 'intel-vtd', 'source': 'sysfs', 'unit': 'dmar1',
-          'vtd-cap': 0x1c0000c40660462, 'vtd-ecap': 0x7e3ff0501e}
+          'vtd-cap': 0x1c0000c40660462, 'vtd-ecap': 0x7e3ff0501e,
+          'x-migratable': True}
 
 
 @pytest.mark.parametrize('caching_mode', (None, 'on', 'off'))

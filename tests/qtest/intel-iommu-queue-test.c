@@ -123,9 +123,10 @@ static uint64_t type_fields(unsigned int type)
     return (type & 0xf) | (type & 0x70) << 5;
 }
 
-static bool is_page_selective(unsigned int type, unsigned int granularity)
+/* CAP.MAMV limits the address mask of the second stage's pages alone */
+static bool has_mamv(unsigned int type, unsigned int granularity)
 {
-    return (type == 2 || type == 6) && granularity == PAGE_SELECTIVE;
+    return type == 2 && granularity == PAGE_SELECTIVE;
 }
 
 /* Each bit of a valid descriptor, and then all its fields at once */
@@ -134,7 +135,7 @@ static void check_fields(Queue *queue, unsigned int type,
 {
     uint64_t first = type_fields(type) | (uint64_t)granularity << GRANULARITY;
     uint64_t other = MAKE_64BIT_MASK(GRANULARITY, types[type].granularity_bits);
-    bool by_page = is_page_selective(type, granularity);
+    bool by_page = has_mamv(type, granularity);
     uint64_t words[4] = { first };
     unsigned int i;
 
