@@ -98,8 +98,8 @@ def test_what_ninja_built(tmp_path):
 @pytest.mark.parametrize('suites, processors, gigabytes, number', [
     (['unit'], 4, 1, 4),
     (['unit', 'lab'], 4, 1, 1),
-    (['unit', 'lab'], 2, 5, 1),
-    (['unit', 'lab'], 2, 6, 2),
+    (['unit', 'lab'], 2, 4, 1),
+    (['unit', 'lab'], 2, 5, 2),
     (['lab'], 4, 64, 4),
 ])
 def test_what_memory_is_enough_for(suites, processors, gigabytes, number):
