@@ -135,9 +135,15 @@ static void host_iommu_device_finalize(Object *obj)
 {
     HostIOMMUDevice *hiod = HOST_IOMMU_DEVICE(obj);
 
+    object_unref(OBJECT(hiod->parent));
     g_list_free_full(hiod->caps.iova_ranges, g_free);
     g_free(hiod->unit);
     g_free(hiod->name);
+}
+
+static void host_iommu_device_init(Object *obj)
+{
+    HOST_IOMMU_DEVICE(obj)->caps.group = HOST_IOMMU_GROUP_UNKNOWN;
 }
 
 static void host_iommu_device_class_init(ObjectClass *oc, void *data)
@@ -155,6 +161,7 @@ static const TypeInfo types[] = {
         .name = TYPE_HOST_IOMMU_DEVICE,
         .parent = TYPE_OBJECT,
         .instance_size = sizeof(HostIOMMUDevice),
+        .instance_init = host_iommu_device_init,
         .instance_finalize = host_iommu_device_finalize,
         .class_size = sizeof(HostIOMMUDeviceClass),
         .class_init = host_iommu_device_class_init,

@@ -14,6 +14,8 @@
 #include "qom/object.h"
 #include "qapi/error.h"
 
+typedef struct HostIOMMUParent HostIOMMUParent;
+
 /**
  * enum HostIOMMUType - what kind of IOMMU stands behind the device
  *
@@ -48,6 +50,9 @@ typedef enum HostIOMMUSource {
 /* Stands for a width that nobody could tell */
 #define HOST_IOMMU_BITS_UNKNOWN 0
 
+/* Stands for a group that nobody could tell */
+#define HOST_IOMMU_GROUP_UNKNOWN (-1)
+
 /**
  * struct HostIOMMUDeviceCaps - filled once, at realize, and constant after
  *
@@ -58,6 +63,8 @@ typedef enum HostIOMMUSource {
  * @aw_bits: bits of an IOVA that the device can be given, from the last
  *     usable IOVA; HOST_IOMMU_BITS_UNKNOWN on kernels that do not tell
  * @pasid_bits: bits of a PASID, or HOST_IOMMU_BITS_UNKNOWN
+ * @group: number of the host's IOMMU group, whose devices are attached to the
+ *     same page tables; HOST_IOMMU_GROUP_UNKNOWN
  * @has_hw_caps: is @hw_caps known?
  * @hw_caps: out_capabilities of IOMMU_GET_HW_INFO
  * @page_sizes: bitmap of page sizes, in bytes, that can be mapped; 0: unknown
@@ -72,6 +79,7 @@ typedef struct HostIOMMUDeviceCaps {
     HostIOMMUSource source;
     uint8_t aw_bits;
     uint8_t pasid_bits;
+    int group;
     bool has_hw_caps;
     uint64_t hw_caps;
     uint64_t page_sizes;
@@ -92,6 +100,9 @@ OBJECT_DECLARE_TYPE(HostIOMMUDevice, HostIOMMUDeviceClass, HOST_IOMMU_DEVICE)
  * @name: the device, as its bringer calls it; owned
  * @unit: the host's name of the IOMMU, such as dmar0; owned, NULL: unknown
  * @caps: see there
+ * @parent: the nesting parent that the device is attached to when it is
+ *     introduced to the vIOMMU (system/host_iommu_parent.h); a reference, NULL:
+ *     none
  * @aliased_bus: bus of the requester id that the vIOMMU sees; set by
  *     pci_device_set_iommu_device()
  * @aliased_devfn: device and function of that requester id
@@ -102,6 +113,7 @@ struct HostIOMMUDevice {
     char *name;
     char *unit;
     HostIOMMUDeviceCaps caps;
+    HostIOMMUParent *parent;
     PCIBus *aliased_bus;
     int aliased_devfn;
 };
@@ -120,6 +132,34 @@ struct HostIOMMUDeviceClass {
      * and no error
      */
     bool (*realize)(HostIOMMUDevice *hiod, void *bringer, Error **errp);
+
+    /**
+     * @attach: give a device, and all of its group, other page tables;
+     * optional, for those with a parent
+     *
+     * @hiod: the device
+     * @pasid: whose requests; HOST_IOMMU_NO_PASID: those without
+     * @id: the host's, of a parent or of tables on it
+     * @errp: what the host says; what is in force then is not known
+     *
+     * Returns: 0 or a negative errno, then @errp is set. Nothing is done where
+     * @id is what the device is attached to.
+     */
+    int (*attach)(HostIOMMUDevice *hiod, uint32_t pasid, uint32_t id,
+                  Error **errp);
+
+    /**
+     * @detach: take a device from its page tables; optional, as @attach
+     *
+     * DMA is blocked when no device of the group is attached.
+     *
+     * @hiod: the device; where it is not attached, nothing is done
+     * @pasid: whose requests; HOST_IOMMU_NO_PASID: those without
+     * @errp: what the host says
+     *
+     * Returns: 0 or a negative errno, then @errp is set
+     */
+    int (*detach)(HostIOMMUDevice *hiod, uint32_t pasid, Error **errp);
 };
 
 /**
