@@ -76,6 +76,17 @@ static void print_width(Monitor *mon, bool known, uint8_t width)
     }
 }
 
+static void print_bound(Monitor *mon, const ViommuBound *bound)
+{
+    monitor_printf(mon, "    %s", ViommuBoundTo_str(bound->to));
+    if (bound->to == VIOMMU_BOUND_TO_NESTED) {
+        monitor_printf(mon, ", HWPT %u", bound->u.nested.hwpt);
+    } else if (bound->to == VIOMMU_BOUND_TO_BLOCKED) {
+        monitor_printf(mon, ": %s", bound->u.blocked.reason);
+    }
+    monitor_printf(mon, "\n");
+}
+
 static void print_devices(Monitor *mon, const ViommuHostDeviceList *devices)
 {
     monitor_printf(mon, "  %-15s %-15s %-7s %-10s %-7s %-5s %s\n", "device",
@@ -91,6 +102,9 @@ static void print_devices(Monitor *mon, const ViommuHostDeviceList *devices)
         print_width(mon, dev->has_address_width, dev->address_width);
         monitor_printf(mon, " %s\n", dev->misfits ? "no" : "yes");
         print_misfits(mon, dev->misfits);
+        if (dev->bound) {
+            print_bound(mon, dev->bound);
+        }
     }
 }
 

@@ -56,17 +56,8 @@ static bool vtd_check_any_device(IntelIOMMUState *s, Error **errp)
 
 bool vtd_check_host(IntelIOMMUState *s, HostIOMMUDevice *hiod, Error **errp)
 {
-    if (!vtd_check_any_device(s, errp) ||
-        !vtd_check_host_caps(s, hiod, !s->host.frozen, errp)) {
-        return false;
-    }
-    if (s->flts) {
-        error_setg(errp, "intel-iommu does not support assigned devices with "
-                   "x-flts=on: stage-1 passthrough is not there yet "
-                   "(use x-flts=off)");
-        return false;
-    }
-    return true;
+    return vtd_check_any_device(s, errp) &&
+           vtd_check_host_caps(s, hiod, !s->host.frozen, errp);
 }
 
 static bool vtd_check_host_device(IntelIOMMUState *s, PCIBus *bus, int devfn,

@@ -16,6 +16,7 @@
 #include "intel_iommu_info.h"
 #include "intel_iommu_internal.h"
 #include "intel_iommu_migration.h"
+#include "intel_iommu_stage1.h"
 #include "system/host_iommu_unit.h"
 
 static ViommuFieldAdopted *vtd_query_adopted(const VTDHostAdopted *from)
@@ -86,7 +87,10 @@ static HostIommuMisfitList *vtd_query_misfits(IntelIOMMUState *s,
 static bool vtd_query_device(IntelIOMMUState *s, HostIOMMUDevice *hiod,
                              void *info)
 {
-    viommu_info_add_device(info, hiod)->misfits = vtd_query_misfits(s, hiod);
+    ViommuHostDevice *device = viommu_info_add_device(info, hiod);
+
+    device->misfits = vtd_query_misfits(s, hiod);
+    device->bound = vtd_stage1_query(s, hiod);
     return true;
 }
 

@@ -111,6 +111,8 @@ static int vtd_tables_of_pasid(IntelIOMMUState *s, const VTDPASIDEntry *pe,
     t->fs_root = pe->val[2] & VTD_SM_PASID_ENTRY_FLPTPTR;
     t->fs_levels = VTD_PML4_LEVEL + ((pe->val[2] >> 2) &
                                      VTD_SM_PASID_ENTRY_FLPM);
+    t->sre = s->ecap & VTD_ECAP_SRS && pe->val[2] & VTD_SM_PASID_ENTRY_SRE;
+    t->wpe = t->sre && pe->val[2] & VTD_SM_PASID_ENTRY_WPE;
     vtd_set_second_stage(s, t, pe->val[0] & VTD_SM_PASID_ENTRY_SLPTPTR,
                          (pe->val[0] >> 2) & VTD_SM_PASID_ENTRY_AW);
     return vtd_check_tables(s, t) ? 0 : -VTD_FR_PASID_TABLE_ENTRY_INV;

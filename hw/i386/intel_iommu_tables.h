@@ -27,6 +27,8 @@
  * @fs_root: address of the first stage's root table; an input of the second
  *     stage where @pgtt is _NESTED
  * @ss_root: address of the second stage's root table
+ * @sre: of the first stage: Supervisor Request Enable
+ * @wpe: of the first stage: Write Protect Enable
  */
 typedef struct VTDTables {
     bool scalable;
@@ -38,6 +40,8 @@ typedef struct VTDTables {
     uint8_t ss_bits;
     hwaddr fs_root;
     hwaddr ss_root;
+    bool sre;
+    bool wpe;
 } VTDTables;
 
 /**
@@ -93,5 +97,19 @@ VTDFaultReason vtd_context_reason(IntelIOMMUState *s, VTDFaultReason reason);
  */
 int vtd_get_tables(IntelIOMMUState *s, const VTDContextEntry *ce,
                    uint32_t pasid, bool *fpd, VTDTables *tables);
+
+/**
+ * vtd_get_device_tables() - find the tables of a device's requests
+ *
+ * @s: the vIOMMU, which translates
+ * @bus_num: of the requests' source-id
+ * @devfn: of the requests' source-id
+ * @pasid: the requests', or PCI_NO_PASID
+ * @tables: filled
+ *
+ * Returns: 0, or the negative VTDFaultReason for which there are none
+ */
+int vtd_get_device_tables(IntelIOMMUState *s, uint8_t bus_num, uint8_t devfn,
+                          uint32_t pasid, VTDTables *tables);
 
 #endif /* HW_I386_INTEL_IOMMU_TABLES_H */

@@ -14,6 +14,18 @@
 #include "hw/qdev-properties.h"
 #include "migration/blocker.h"
 
+static MemTxResult dma_testdev_rw(DMATestdev *td, hwaddr addr, void *buf,
+                                  hwaddr len, bool is_write)
+{
+    if (td->dma) {
+        return td->dma(td, addr, buf, len, is_write);
+    }
+    return pci_dma_rw(&td->pdev, addr, buf, len,
+                      is_write ? DMA_DIRECTION_FROM_DEVICE
+                               : DMA_DIRECTION_TO_DEVICE,
+                      MEMTXATTRS_UNSPECIFIED);
+}
+
 static uint32_t dma_testdev_copy(DMATestdev *td)
 {
     g_autofree uint8_t *buf = NULL;
@@ -22,10 +34,10 @@ static uint32_t dma_testdev_copy(DMATestdev *td)
         return DMA_TESTDEV_TOO_LONG;
     }
     buf = g_malloc(td->len);
-    if (pci_dma_read(&td->pdev, td->src, buf, td->len) != MEMTX_OK) {
+    if (dma_testdev_rw(td, td->src, buf, td->len, false) != MEMTX_OK) {
         return DMA_TESTDEV_READ_FAILED;
     }
-    if (pci_dma_write(&td->pdev, td->dst, buf, td->len) != MEMTX_OK) {
+    if (dma_testdev_rw(td, td->dst, buf, td->len, true) != MEMTX_OK) {
         return DMA_TESTDEV_WRITE_FAILED;
     }
     return DMA_TESTDEV_DONE;
@@ -33,15 +45,18 @@ static uint32_t dma_testdev_copy(DMATestdev *td)
 
 static uint32_t dma_testdev_start(DMATestdev *td, uint64_t command)
 {
+    uint64_t data = 0;
+    MemTxResult result;
+
     switch (command) {
     case DMA_TESTDEV_LOAD:
-        return ldq_le_pci_dma(&td->pdev, td->src, &td->data,
-                              MEMTXATTRS_UNSPECIFIED) == MEMTX_OK ?
-               DMA_TESTDEV_DONE : DMA_TESTDEV_READ_FAILED;
+        result = dma_testdev_rw(td, td->src, &data, sizeof(data), false);
+        td->data = le64_to_cpu(data);
+        return result == MEMTX_OK ? DMA_TESTDEV_DONE : DMA_TESTDEV_READ_FAILED;
     case DMA_TESTDEV_STORE:
-        return stq_le_pci_dma(&td->pdev, td->dst, td->data,
-                              MEMTXATTRS_UNSPECIFIED) == MEMTX_OK ?
-               DMA_TESTDEV_DONE : DMA_TESTDEV_WRITE_FAILED;
+        data = cpu_to_le64(td->data);
+        result = dma_testdev_rw(td, td->dst, &data, sizeof(data), true);
+        return result == MEMTX_OK ? DMA_TESTDEV_DONE : DMA_TESTDEV_WRITE_FAILED;
     default:
         return dma_testdev_copy(td);
     }

@@ -16,6 +16,7 @@
 #include "exec/memory.h"
 #include "hw/iommu.h"
 #include "hw/misc/host-iommu-testdev.h"
+#include "hw/misc/host-iommu-testparent.h"
 #include "hw/qdev-properties.h"
 #include "system/host_iommu_device.h"
 
@@ -36,6 +37,8 @@ struct HostIOMMUTestdev {
 
     MemoryRegion registers;
     HostIOMMUDevice *hiod;
+    HostIOMMUParent *parent;
+    HostIOMMUTestMember member;
 
     /* properties: what the host can do */
     char *iommu_type;
@@ -50,6 +53,7 @@ struct HostIOMMUTestdev {
     bool mdev;
     bool fail_late;
     bool refuse_parent;
+    int32_t group;
 
     /* register, beside those of the DMA engine */
     uint64_t viommu_flags;
@@ -120,6 +124,7 @@ static bool host_iommu_test_realize(HostIOMMUDevice *hiod, void *bringer,
     }
     caps->aw_bits = host_iommu_iova_ranges_bits(caps->iova_ranges);
     caps->pasid_bits = td->pasid_bits;
+    caps->group = td->group;
     caps->page_sizes = td->page_sizes;
     caps->has_hw_caps = caps->source == HOST_IOMMU_SOURCE_IOMMUFD;
     caps->hw_caps = td->hw_caps;
@@ -127,12 +132,37 @@ static bool host_iommu_test_realize(HostIOMMUDevice *hiod, void *bringer,
         caps->vtd.cap = td->vtd_cap;
         caps->vtd.ecap = td->vtd_ecap;
     }
+    if (td->parent) {
+        hiod->parent = HOST_IOMMU_PARENT(object_ref(td->parent));
+    }
     return true;
+}
+
+static HostIOMMUTestMember *host_iommu_test_member(HostIOMMUDevice *hiod)
+{
+    return &HOST_IOMMU_TESTDEV(OBJECT(hiod)->parent)->member;
+}
+
+static int host_iommu_test_attach_to(HostIOMMUDevice *hiod, uint32_t pasid,
+                                     uint32_t id, Error **errp)
+{
+    return host_iommu_test_attach(host_iommu_test_member(hiod), pasid, id,
+                                  errp);
+}
+
+static int host_iommu_test_detach_from(HostIOMMUDevice *hiod, uint32_t pasid,
+                                       Error **errp)
+{
+    return host_iommu_test_detach(host_iommu_test_member(hiod), pasid);
 }
 
 static void host_iommu_test_class_init(ObjectClass *oc, void *data)
 {
-    HOST_IOMMU_DEVICE_CLASS(oc)->realize = host_iommu_test_realize;
+    HostIOMMUDeviceClass *hc = HOST_IOMMU_DEVICE_CLASS(oc);
+
+    hc->realize = host_iommu_test_realize;
+    hc->attach = host_iommu_test_attach_to;
+    hc->detach = host_iommu_test_detach_from;
 }
 
 /* Registers */
@@ -141,14 +171,46 @@ static uint64_t host_iommu_testdev_read(void *opaque, hwaddr addr,
                                         unsigned int size)
 {
     HostIOMMUTestdev *td = opaque;
+    const HostIOMMUTestCalls *calls = &host_iommu_test_calls;
 
-    return td->viommu_flags;
+    switch (DMA_TESTDEV_SUBCLASS + addr) {
+    case HOST_IOMMU_TESTDEV_FLAGS:
+        return td->viommu_flags;
+    case HOST_IOMMU_TESTDEV_ALLOCS:
+        return calls->allocs;
+    case HOST_IOMMU_TESTDEV_LIVE:
+        return calls->live;
+    case HOST_IOMMU_TESTDEV_ATTACHES:
+        return calls->attaches;
+    case HOST_IOMMU_TESTDEV_DETACHES:
+        return calls->detaches;
+    case HOST_IOMMU_TESTDEV_INVALIDATIONS:
+        return calls->invalidations;
+    case HOST_IOMMU_TESTDEV_RANGES:
+        return calls->ranges;
+    case HOST_IOMMU_TESTDEV_WRONG:
+        return calls->wrong;
+    case HOST_IOMMU_TESTDEV_FAIL_IN:
+        return calls->fail_in;
+    default:
+        return 0;
+    }
 }
 
 static void host_iommu_testdev_write(void *opaque, hwaddr addr, uint64_t val,
                                      unsigned int size)
 {
-    /* read-only */
+    HostIOMMUTestCalls *calls = &host_iommu_test_calls;
+
+    switch (DMA_TESTDEV_SUBCLASS + addr) {
+    case HOST_IOMMU_TESTDEV_FAIL_IN:
+        calls->fail_in = val;
+        break;
+    case HOST_IOMMU_TESTDEV_FAIL_HOW:
+        calls->blocks = val & HOST_IOMMU_TESTDEV_BLOCKS;
+        calls->partly = val & HOST_IOMMU_TESTDEV_PARTLY;
+        break;
+    }
 }
 
 static const MemoryRegionOps host_iommu_testdev_ops = {
@@ -169,12 +231,16 @@ static void host_iommu_testdev_detach(HostIOMMUTestdev *td)
         pci_device_unset_iommu_device(&td->dma.pdev);
     }
     dma_testdev_stop_listening(&td->dma.listener);
+    host_iommu_test_leave(&td->member);
 }
 
 /* As late as VFIO does: a device keeps its host until it is finalized */
 static void host_iommu_testdev_finalize(Object *obj)
 {
-    host_iommu_device_free(HOST_IOMMU_TESTDEV(obj)->hiod);
+    HostIOMMUTestdev *td = HOST_IOMMU_TESTDEV(obj);
+
+    host_iommu_device_free(td->hiod);
+    object_unref(OBJECT(td->parent));
 }
 
 /* As VFIO: its own words, those of the host, and what the vIOMMU adds */
@@ -201,15 +267,33 @@ static bool host_iommu_testdev_check_flags(HostIOMMUTestdev *td, Error **errp)
     return true;
 }
 
+static MemTxResult host_iommu_testdev_dma(DMATestdev *dma, hwaddr addr,
+                                          void *buf, hwaddr len, bool is_write)
+{
+    return host_iommu_test_dma(&HOST_IOMMU_TESTDEV(dma)->member, addr, buf, len,
+                               is_write);
+}
+
+/* To what the vIOMMU's flags say: guest-physical memory, or what it maps */
+static bool host_iommu_testdev_attach_first(HostIOMMUTestdev *td, Error **errp)
+{
+    if (!(td->viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT)) {
+        return dma_testdev_listen(&td->dma.listener,
+                                  pci_device_iommu_address_space(&td->dma.pdev),
+                                  errp);
+    }
+    td->parent = host_iommu_test_parent(td->unit);
+    td->dma.dma = host_iommu_testdev_dma;
+    return host_iommu_test_join(&td->member, td->parent, td->group, errp);
+}
+
 static bool host_iommu_testdev_attach(HostIOMMUTestdev *td, Error **errp)
 {
     if (!pci_device_get_viommu_flags(&td->dma.pdev, &td->viommu_flags, errp) ||
         !host_iommu_testdev_check_flags(td, errp)) {
         return false;
     }
-    if (!dma_testdev_listen(&td->dma.listener,
-                            pci_device_iommu_address_space(&td->dma.pdev),
-                            errp)) {
+    if (!host_iommu_testdev_attach_first(td, errp)) {
         return false;
     }
     if (td->mdev) {
@@ -229,6 +313,7 @@ free_hiod:
     host_iommu_device_free(g_steal_pointer(&td->hiod));
 stop_listening:
     dma_testdev_stop_listening(&td->dma.listener);
+    host_iommu_test_leave(&td->member);
     return false;
 }
 
@@ -289,6 +374,9 @@ static const Property host_iommu_testdev_properties[] = {
     DEFINE_PROP_BOOL("x-fail-late", HostIOMMUTestdev, fail_late, false),
     /* as a host that does not nest */
     DEFINE_PROP_BOOL("x-refuse-parent", HostIOMMUTestdev, refuse_parent, false),
+    /* number of its group in the host */
+    DEFINE_PROP_INT32("x-group", HostIOMMUTestdev, group,
+                      HOST_IOMMU_GROUP_UNKNOWN),
 };
 
 static void host_iommu_testdev_class_init(ObjectClass *oc, void *data)

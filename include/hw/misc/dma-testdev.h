@@ -63,6 +63,8 @@ OBJECT_DECLARE_SIMPLE_TYPE(DMATestdev, DMA_TESTDEV)
  * @migratable: property of subclasses; what is in registers is lost
  * @listener: what the guest has mapped, where it listens
  * @migration_blocker: the reason why it cannot migrate
+ * @dma: how a subclass reads (to @buf) or writes memory, where it does not do
+ *     so through the vIOMMU; @addr and @len in bytes
  */
 struct DMATestdev {
     PCIDevice pdev;
@@ -77,6 +79,8 @@ struct DMATestdev {
     bool migratable;
     DMATestdevListener listener;
     Error *migration_blocker;
+    MemTxResult (*dma)(DMATestdev *td, hwaddr addr, void *buf, hwaddr len,
+                       bool is_write);
 };
 
 #endif /* HW_MISC_DMA_TESTDEV_H */
