@@ -54,9 +54,9 @@ static void open_device(VtdGuest *guest, VtdDevice *dev, unsigned int slot)
     dev->bar = qpci_iomap(dev->pci, 0, NULL);
 }
 
-/* -device intel-iommu@options, and two of @device */
+/* -device intel-iommu@options, and two devices */
 static VtdGuest *start(const char *binary, const char *options,
-                       const char *device)
+                       const char *first, const char *second)
 {
     VtdGuest *guest = g_new0(VtdGuest, 1);
     g_autofree char *path = NULL, *args = NULL;
@@ -70,7 +70,7 @@ static VtdGuest *start(const char *binary, const char *options,
         "-nodefaults -M q35,memory-backend=ram -m 2G"
         " -object memory-backend-file,id=ram,size=2G,share=on,mem-path=%s"
         " -device intel-iommu%s -device %s,addr=%x -device %s,addr=%x",
-        path, options, device, slots[0], device, slots[1]);
+        path, options, first, slots[0], second, slots[1]);
     guest->qts = qtest_init_with_env(binary, args, true);
     unlink(path);
 
@@ -84,17 +84,26 @@ static VtdGuest *start(const char *binary, const char *options,
 
 VtdGuest *vtd_start(const char *options)
 {
-    return start(NULL, options, "dma-testdev");
+    return vtd_start_devices(options, "dma-testdev", "dma-testdev");
+}
+
+VtdGuest *vtd_start_devices(const char *options, const char *first,
+                            const char *second)
+{
+    return start(NULL, options, first, second);
 }
 
 VtdGuest *vtd_start_listening(const char *options)
 {
-    return start(NULL, options, "dma-testdev,listen=on");
+    return vtd_start_devices(options, "dma-testdev,listen=on",
+                             "dma-testdev,listen=on");
 }
 
 VtdGuest *vtd_start_edu(const char *binary, const char *options)
 {
-    return start(binary, options, "edu,dma_mask=0xffffffffffffffff");
+    const char *edu = "edu,dma_mask=0xffffffffffffffff";
+
+    return start(binary, options, edu, edu);
 }
 
 void vtd_quit(VtdGuest *guest)
@@ -297,6 +306,20 @@ void vtd_edu_dma(VtdDevice *dev, uint64_t iova, bool is_write)
 
 /* Invalidations */
 
+void vtd_release(VtdGuest *guest)
+{
+    guest->held = false;
+    vtd_writeq(guest, IQT, guest->tail);
+    g_assert_cmphex(vtd_readq(guest, IQH), ==, guest->tail);
+    g_assert_cmphex(qtest_readl(guest->qts, REGISTERS + FSTS) & FSTS_IQE, ==,
+                    0);
+}
+
+void vtd_hold(VtdGuest *guest)
+{
+    guest->held = true;
+}
+
 static void invalidate(VtdGuest *guest, uint64_t low, uint64_t high)
 {
     uint64_t at = guest->queue + guest->tail;
@@ -304,13 +327,20 @@ static void invalidate(VtdGuest *guest, uint64_t low, uint64_t high)
     vtd_store(guest, at, low);
     vtd_store(guest, at + 8, high);
     guest->tail = (guest->tail + guest->descriptor_size) % VTD_PAGE;
-    vtd_writeq(guest, IQT, guest->tail);
-    g_assert_cmphex(vtd_readq(guest, IQH), ==, guest->tail);
-    g_assert_cmphex(qtest_readl(guest->qts, REGISTERS + FSTS) & FSTS_IQE, ==,
-                    0);
+    if (!guest->held) {
+        vtd_release(guest);
+    }
 }
 
-enum { CONTEXT_CACHE = 1, IOTLB = 2, PASID_IOTLB = 6, PASID_CACHE = 7 };
+enum { CONTEXT_CACHE = 1, IOTLB = 2, WAIT = 5, PASID_IOTLB = 6,
+       PASID_CACHE = 7 };
+
+#define WAIT_SW     BIT_ULL(5)
+
+void vtd_wait(VtdGuest *guest, uint64_t addr, uint32_t status)
+{
+    invalidate(guest, WAIT | WAIT_SW | (uint64_t)status << 32, addr);
+}
 
 /* The first word of these four kinds: its fields are at the same places */
 static uint64_t descriptor(unsigned int type, unsigned int granularity,

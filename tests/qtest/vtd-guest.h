@@ -72,6 +72,7 @@ typedef struct VtdDevice {
  * @queue: address of the invalidation queue, a page
  * @descriptor_size: bytes that each of its descriptors has
  * @tail: its tail, in bytes
+ * @held: the IOMMU is not told of the tail, see vtd_hold()
  * @dev: the devices; the context entry of the first is in the lower half of
  *     its bus, that of the second in the upper
  */
@@ -84,6 +85,7 @@ typedef struct VtdGuest {
     uint64_t queue;
     unsigned int descriptor_size;
     unsigned int tail;
+    bool held;
     VtdDevice dev[2];
 } VtdGuest;
 
@@ -102,6 +104,9 @@ typedef struct VtdFault {
 VtdGuest *vtd_start(const char *options);
 /* The same with devices that listen, which want caching-mode=on */
 VtdGuest *vtd_start_listening(const char *options);
+/* The same with -device @first and @second, which have dma-testdev's registers */
+VtdGuest *vtd_start_devices(const char *options, const char *first,
+                            const char *second);
 /*
  * The first of the QEMU that @binary of the environment names, and with edu in
  * place of dma-testdev: a QEMU without this series has that one too
@@ -155,7 +160,14 @@ uint64_t vtd_device_register(VtdDevice *dev, unsigned int reg);
 /* edu's, of 8 bytes between a buffer of its own and @iova */
 void vtd_edu_dma(VtdDevice *dev, uint64_t iova, bool is_write);
 
-/* Invalidations, through the queue (VT-d 6.5.2) */
+/* Invalidations, through the queue (VT-d 6.5.2), one after another; or: */
+
+/* Those that follow are not begun before vtd_release(); fewer than a page of */
+void vtd_hold(VtdGuest *guest);
+void vtd_release(VtdGuest *guest);
+/* Writes @status to @addr when those before it are done */
+void vtd_wait(VtdGuest *guest, uint64_t addr, uint32_t status);
+
 void vtd_invalidate_context_global(VtdGuest *guest);
 void vtd_invalidate_context_domain(VtdGuest *guest, uint16_t domain);
 void vtd_invalidate_context_device(VtdDevice *dev, uint16_t domain);

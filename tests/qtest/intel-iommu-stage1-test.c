@@ -1,0 +1,628 @@
+/*
+ * Stage-1 passthrough: what a host that walks the guest's tables makes of DMA
+ *
+ * The host is host-iommu-testdev's, whose TLB forgets only what it is told to.
+ * An emulated device with the same tables says what its DMA must come to.
+ *
+ * SPDX-License-Identifier: GPL-2.0-or-later
+ */
+
+#include "qemu/osdep.h"
+#include "hw/misc/host-iommu-testdev.h"
+#include "qobject/qdict.h"
+#include "qobject/qlist.h"
+#include "vm-refusal.h"
+#include "vtd-dma.h"
+
+/* NEST, SMTS, SSTS and FSTS; MGAW of 48 bits, FS1GP */
+#define HOST_ECAP       "219902392664064"
+#define HOST_CAP        "72057594041008128"
+#define HOST            "host-iommu-testdev,iommu-type=intel-vtd," \
+                        "source=iommufd,unit=dmar0,vtd-cap=" HOST_CAP \
+                        ",vtd-ecap=" HOST_ECAP
+
+/* Requests' addresses of the random sequences */
+#define PAGES           6
+
+typedef struct Setup {
+    VtdGuest *guest;
+    VtdDevice *host;            /* whose tables the host walks */
+    VtdDevice *emulated;
+    VtdStage tables[2];
+    uint64_t page[PAGES];
+    GRand *rand;
+} Setup;
+
+static const struct {
+    const char *name;
+    unsigned int offset;
+} counters[] = {
+    { "allocs", HOST_IOMMU_TESTDEV_ALLOCS },
+    { "live", HOST_IOMMU_TESTDEV_LIVE },
+    { "attaches", HOST_IOMMU_TESTDEV_ATTACHES },
+    { "detaches", HOST_IOMMU_TESTDEV_DETACHES },
+    { "invalidations", HOST_IOMMU_TESTDEV_INVALIDATIONS },
+    { "ranges", HOST_IOMMU_TESTDEV_RANGES },
+};
+
+enum { ALLOCS, LIVE, ATTACHES, DETACHES, INVALIDATIONS, RANGES };
+
+static uint64_t calls(Setup *t, unsigned int which)
+{
+    return vtd_device_register(t->host, counters[which].offset);
+}
+
+/* Returns: the binding of the device in this slot, in query-viommu's words */
+static char *bound(Setup *t, unsigned int index)
+{
+    g_autoptr(QDict) answer = qtest_qmp(t->guest->qts,
+                                        "{'execute': 'query-viommu'}");
+    QDict *viommu = qobject_to(QDict, qlist_peek(qdict_get_qlist(answer,
+                                                                 "return")));
+    const QListEntry *e;
+    QDict *binding;
+
+    QLIST_FOREACH_ENTRY(qdict_get_qlist(viommu, "devices"), e) {
+        if (index-- == 0) {
+            binding = qdict_get_qdict(qobject_to(QDict, qlist_entry_obj(e)),
+                                      "bound");
+            return qdict_haskey(binding, "reason") ?
+                   g_strdup_printf("%s: %s", qdict_get_str(binding, "to"),
+                                   qdict_get_str(binding, "reason")) :
+                   g_strdup(qdict_get_str(binding, "to"));
+        }
+    }
+    g_assert_not_reached();
+}
+
+static void assert_bound(Setup *t, const char *expected)
+{
+    g_autofree char *to = bound(t, 0);
+
+    g_assert_cmpstr(to, ==, expected);
+}
+
+static void invalidate_all(Setup *t)
+{
+    vtd_invalidate_context_global(t->guest);
+    vtd_invalidate_pasid_cache_global(t->guest);
+    vtd_invalidate_iotlb_global(t->guest);
+}
+
+static void use_tables(Setup *t, unsigned int which, uint16_t domain)
+{
+    vtd_use_first(t->host, &t->tables[which], domain);
+    vtd_use_first(t->emulated, &t->tables[which], domain);
+}
+
+static void set_up(Setup *t, const char *first, const char *second)
+{
+    unsigned int i, j;
+
+    t->guest = vtd_start_devices(FIRST_STAGE, first, second);
+    t->host = &t->guest->dev[0];
+    t->emulated = &t->guest->dev[1];
+    vtd_set_up_scalable(t->guest);
+    vtd_set_rid_pasid(t->emulated, t->host->pasid);
+    for (i = 0; i < PAGES; i++) {
+        /* neighbours, one far away, one in another half */
+        t->page[i] = i < 4 ? IOVA + i * VTD_PAGE :
+                     i == 4 ? 3 * GiB : -(uint64_t)GiB;
+    }
+    for (i = 0; i < ARRAY_SIZE(t->tables); i++) {
+        t->tables[i] = vtd_first_stage(t->guest);
+        for (j = 0; j < PAGES; j++) {
+            vtd_map(&t->tables[i], t->page[j], FRAME(i * PAGES + j), 1);
+        }
+    }
+    use_tables(t, 0, DOMAIN);
+}
+
+static void start(Setup *t)
+{
+    set_up(t, HOST, "dma-testdev");
+    vtd_enable(t->guest);
+}
+
+static void quit(Setup *t)
+{
+    g_assert_cmpuint(vtd_device_register(t->host, HOST_IOMMU_TESTDEV_WRONG), ==,
+                     0);
+    vtd_quit(t->guest);
+}
+
+/* The comparison */
+
+/* Both devices get the same; with @may_block, the first may get nothing */
+static void compare_at(Setup *t, uint64_t addr, bool may_block)
+{
+    VtdDevice *devs[] = { t->host, t->emulated };
+    bool loads[2], stores[2];
+    uint64_t loaded[2] = { }, stored = 0;
+    unsigned int i;
+
+    for (i = 0; i < 2; i++) {
+        loads[i] = vtd_device_load(devs[i], addr, &loaded[i]);
+    }
+    for (i = 0; i < 2; i++) {
+        uint64_t value = fresh_value();
+
+        stores[i] = vtd_device_store(devs[i], addr, value);
+        if (stores[i]) {
+            g_assert_true(vtd_device_load(t->emulated, addr, &stored));
+            g_assert_cmphex(stored, ==, value);
+        }
+    }
+    vtd_take_fault(t->guest);
+    if (may_block && !loads[0] && !stores[0]) {
+        return;
+    }
+    g_assert_cmpint(loads[0], ==, loads[1]);
+    g_assert_cmphex(loaded[0], ==, loaded[1]);
+    g_assert_cmpint(stores[0], ==, stores[1]);
+}
+
+static void compare(Setup *t, bool may_block)
+{
+    unsigned int i;
+
+    for (i = 0; i < 3; i++) {
+        uint64_t addr = t->page[g_rand_int_range(t->rand, 0, PAGES)] +
+                        g_rand_int_range(t->rand, 0, VTD_PAGE / 8) * 8;
+
+        compare_at(t, addr, may_block);
+    }
+    /* which is an address in memory where nothing is translated */
+    compare_at(t, FRAME(40), may_block);
+}
+
+static uint64_t random_entry(Setup *t)
+{
+    uint64_t entry = FRAME(g_rand_int_range(t->rand, 0, 20)) | FS_ALL;
+
+    switch (g_rand_int_range(t->rand, 0, 8)) {
+    case 0:
+        return 0;
+    case 1:
+        return entry & ~FS_RW;
+    case 2:
+        return entry & ~FS_US;
+    case 3:
+        return entry | BIT_ULL(51);
+    default:
+        return entry;
+    }
+}
+
+/* Entries of the tables in use, with what is sufficient for them */
+static void step_pages(Setup *t, unsigned int which, uint16_t domain)
+{
+    VtdGuest *guest = t->guest;
+    unsigned int i, n = g_rand_int_range(t->rand, 1, 4);
+    bool wide = false;
+
+    for (i = 0; i < n; i++) {
+        uint64_t page = t->page[g_rand_int_range(t->rand, 0, PAGES)];
+        unsigned int level = g_rand_int_range(t->rand, 0, 12) ? 1 : 2;
+        uint64_t at = vtd_entry(&t->tables[which], page, level);
+
+        if (level == 2) {
+            /* a page in place of a table, and back */
+            vtd_change(guest, at, FS_P | FS_RW,
+                       g_rand_boolean(t->rand) ? FS_P | FS_RW : 0);
+            wide = true;
+        } else {
+            vtd_store(guest, at, random_entry(t));
+        }
+        if (g_rand_boolean(t->rand)) {
+            vtd_invalidate_pasid_pages(guest, domain, t->host->pasid, page,
+                                       level == 1 ?
+                                       g_rand_int_range(t->rand, 0, 3) : 9);
+        } else {
+            wide = true;
+        }
+    }
+    if (wide) {
+        switch (g_rand_int_range(t->rand, 0, 3)) {
+        case 0:
+            vtd_invalidate_pasid(guest, domain, t->host->pasid);
+            break;
+        case 1:
+            vtd_invalidate_iotlb_domain(guest, domain);
+            break;
+        default:
+            vtd_invalidate_iotlb_global(guest);
+            break;
+        }
+    }
+}
+
+static void invalidate_entries(Setup *t, uint16_t domain)
+{
+    if (g_rand_boolean(t->rand)) {
+        vtd_invalidate_context_global(t->guest);
+    } else {
+        vtd_invalidate_context_device(t->host, domain);
+        vtd_invalidate_context_device(t->emulated, domain);
+    }
+    if (g_rand_boolean(t->rand)) {
+        vtd_invalidate_pasid_cache_global(t->guest);
+    } else {
+        vtd_invalidate_pasid_cache(t->host, domain);
+    }
+    vtd_invalidate_pasid(t->guest, domain, t->host->pasid);
+}
+
+/* Returns: the domain that is in force then */
+static uint16_t step_entries(Setup *t, unsigned int *which, uint16_t domain)
+{
+    uint16_t old = domain;
+
+    switch (g_rand_int_range(t->rand, 0, 8)) {
+    case 0:
+        vtd_change(t->guest, t->host->pasid_entry, ENTRY_P, 0);
+        vtd_change(t->guest, t->emulated->pasid_entry, ENTRY_P, 0);
+        break;
+    case 1:
+        vtd_use_pass_through(t->host, domain);
+        vtd_use_pass_through(t->emulated, domain);
+        break;
+    case 2:
+        vtd_change(t->guest, t->host->context, ENTRY_P, 0);
+        vtd_change(t->guest, t->emulated->context, ENTRY_P, 0);
+        break;
+    case 3:
+        vtd_change(t->guest, t->host->pasid_entry, PASID_PGTT_MASK,
+                   PASID_PGTT(PGTT_SECOND));
+        vtd_change(t->guest, t->emulated->pasid_entry, PASID_PGTT_MASK,
+                   PASID_PGTT(PGTT_SECOND));
+        break;
+    default:
+        *which = g_rand_boolean(t->rand);
+        domain = g_rand_boolean(t->rand) ? DOMAIN : OTHER_DOMAIN;
+        vtd_change(t->guest, t->host->context, 0, ENTRY_P);
+        vtd_change(t->guest, t->emulated->context, 0, ENTRY_P);
+        use_tables(t, *which, domain);
+        break;
+    }
+    invalidate_entries(t, old);
+    return domain;
+}
+
+static void step_machine(Setup *t)
+{
+    switch (g_rand_int_range(t->rand, 0, 4)) {
+    case 0:
+        vtd_disable(t->guest);
+        break;
+    case 1:
+        vtd_reset(t->guest);
+        vtd_set_root(t->guest, t->guest->root | VTD_RTADDR_SCALABLE);
+        break;
+    default:
+        vtd_set_root(t->guest, t->guest->root | VTD_RTADDR_SCALABLE);
+        break;
+    }
+    compare(t, false);
+    vtd_enable(t->guest);
+}
+
+static unsigned int env_number(const char *name, unsigned int otherwise)
+{
+    const char *value = g_getenv(name);
+
+    return value ? strtoul(value, NULL, 0) : otherwise;
+}
+
+/* @failing: host calls fail now and then, and the next event puts it right */
+static void random_steps(bool failing)
+{
+    unsigned int seed = env_number("VTD_STAGE1_SEED", g_test_rand_int());
+    unsigned int steps = env_number("VTD_STAGE1_STEPS", 1000);
+    unsigned int i, kind, which = 0;
+    uint16_t domain = DOMAIN;
+    Setup t;
+
+    g_test_message("VTD_STAGE1_SEED=0x%x VTD_STAGE1_STEPS=%u", seed, steps);
+    start(&t);
+    t.rand = g_rand_new_with_seed(seed);
+    for (i = 0; i < steps; i++) {
+        bool held = g_rand_boolean(t.rand);
+        bool fails = failing && g_rand_int_range(t.rand, 0, 3) == 0;
+
+        if (fails) {
+            qpci_io_writeq(t.host->pci, t.host->bar,
+                           HOST_IOMMU_TESTDEV_FAIL_HOW,
+                           g_rand_int_range(t.rand, 0, 4));
+            qpci_io_writeq(t.host->pci, t.host->bar,
+                           HOST_IOMMU_TESTDEV_FAIL_IN,
+                           g_rand_int_range(t.rand, 1, 4));
+        }
+        kind = g_rand_int_range(t.rand, 0, 40);
+        if (kind == 0) {
+            step_machine(&t);
+        } else {
+            if (held) {
+                vtd_hold(t.guest);
+            }
+            if (kind < 30) {
+                step_pages(&t, which, domain);
+            } else {
+                domain = step_entries(&t, &which, domain);
+            }
+            if (held) {
+                vtd_wait(t.guest, FRAME(41), i);
+                vtd_release(t.guest);
+                g_assert_cmphex((uint32_t)vtd_load(t.guest, FRAME(41)), ==, i);
+            }
+        }
+        compare(&t, failing);
+        if (fails) {
+            qpci_io_writeq(t.host->pci, t.host->bar,
+                           HOST_IOMMU_TESTDEV_FAIL_IN, 0);
+            invalidate_all(&t);
+            compare(&t, false);
+        }
+    }
+    g_assert_cmpuint(calls(&t, LIVE), <=, 1);
+    g_rand_free(t.rand);
+    quit(&t);
+}
+
+static void test_random(void)
+{
+    random_steps(false);
+}
+
+static void test_random_failing(void)
+{
+    random_steps(true);
+}
+
+/* What the host is asked */
+
+static void test_one_call(void)
+{
+    uint64_t before, ranges;
+    unsigned int i, n;
+    Setup t;
+
+    start(&t);
+    assert_bound(&t, "nested");
+    assert_reads(t.host, IOVA, FRAME(0));
+    for (n = 1; n <= 40; n += 13) {
+        before = calls(&t, INVALIDATIONS);
+        ranges = calls(&t, RANGES);
+        vtd_hold(t.guest);
+        for (i = 0; i < n; i++) {
+            /* apart from each other */
+            vtd_invalidate_pasid_pages(t.guest, DOMAIN, t.host->pasid,
+                                       IOVA + i * 4 * VTD_PAGE, i % 2);
+        }
+        vtd_wait(t.guest, FRAME(41), n);
+        vtd_release(t.guest);
+        g_assert_cmpuint(calls(&t, INVALIDATIONS), ==, before + 1);
+        g_assert_cmpuint(calls(&t, RANGES), ==, ranges + (n > 32 ? 1 : n));
+    }
+    /* another domain's, another PASID's: none */
+    before = calls(&t, INVALIDATIONS);
+    vtd_invalidate_iotlb_domain(t.guest, OTHER_DOMAIN);
+    vtd_invalidate_pasid(t.guest, DOMAIN, t.host->pasid + 1);
+    vtd_invalidate_pasid(t.guest, OTHER_DOMAIN, t.host->pasid);
+    g_assert_cmpuint(calls(&t, INVALIDATIONS), ==, before);
+    quit(&t);
+}
+
+static void test_shared(void)
+{
+    uint64_t before;
+    Setup t;
+
+    set_up(&t, HOST, HOST);
+    vtd_enable(t.guest);
+    g_assert_cmpuint(calls(&t, LIVE), ==, 1);
+    assert_reads(t.host, IOVA, FRAME(0));
+    assert_reads(t.emulated, IOVA, FRAME(0));
+    before = calls(&t, INVALIDATIONS);
+    vtd_invalidate_pasid(t.guest, DOMAIN, t.host->pasid);
+    g_assert_cmpuint(calls(&t, INVALIDATIONS), ==, before + 1);
+
+    vtd_use_first(t.emulated, &t.tables[0], OTHER_DOMAIN);
+    invalidate_all(&t);
+    g_assert_cmpuint(calls(&t, LIVE), ==, 2);
+    vtd_use_pass_through(t.host, DOMAIN);
+    vtd_use_pass_through(t.emulated, DOMAIN);
+    invalidate_all(&t);
+    g_assert_cmpuint(calls(&t, LIVE), ==, 0);
+    quit(&t);
+}
+
+/* A group is bound as one: where its devices disagree, its DMA is blocked */
+static void test_group(void)
+{
+    Setup t;
+
+    set_up(&t, HOST ",x-group=3", HOST ",x-group=3");
+    vtd_enable(t.guest);
+    assert_reads(t.host, IOVA, FRAME(0));
+    assert_reads(t.emulated, IOVA, FRAME(0));
+
+    vtd_use_first(t.emulated, &t.tables[1], DOMAIN);
+    invalidate_all(&t);
+    assert_bound(&t, "blocked: the guest gives the devices of its host's IOMMU "
+                     "group different tables");
+    g_assert_false(vtd_device_load(t.host, IOVA, &t.page[0]));
+    g_assert_false(vtd_device_load(t.emulated, IOVA, &t.page[0]));
+
+    vtd_use_first(t.host, &t.tables[1], DOMAIN);
+    invalidate_all(&t);
+    assert_reads(t.host, IOVA, FRAME(PAGES));
+    assert_reads(t.emulated, IOVA, FRAME(PAGES));
+    quit(&t);
+}
+
+static void test_bound(void)
+{
+    static const struct {
+        const char *what;
+        unsigned int word;
+        uint64_t clear, set;
+        const char *bound;
+    } cases[] = {
+        { "present", 0, 0, 0, "nested" },
+        { "pass-through", 0, PASID_PGTT_MASK, PASID_PGTT(PGTT_PASS_THROUGH),
+          "pass-through" },
+        { "not present", 0, ENTRY_P, 0,
+          "blocked: its PASID entry is not present" },
+        { "second stage", 0, PASID_PGTT_MASK, PASID_PGTT(PGTT_SECOND),
+          "blocked: its PASID entry is of a type that intel-iommu does not "
+          "offer" },
+        { "five levels", 2, 0, PASID_FSPM(5),
+          "blocked: its PASID entry is of a type that intel-iommu does not "
+          "offer" },
+    };
+    unsigned int i;
+    Setup t;
+
+    set_up(&t, HOST, "dma-testdev");
+    assert_bound(&t, "pass-through");
+    vtd_enable(t.guest);
+    for (i = 0; i < ARRAY_SIZE(cases); i++) {
+        uint64_t at = t.host->pasid_entry + cases[i].word * 8;
+        uint64_t old = vtd_load(t.guest, at);
+
+        g_test_message("%s", cases[i].what);
+        vtd_change(t.guest, at, cases[i].clear, cases[i].set);
+        vtd_invalidate_pasid_cache(t.host, DOMAIN);
+        assert_bound(&t, cases[i].bound);
+        vtd_store(t.guest, at, old);
+        vtd_invalidate_pasid_cache(t.host, DOMAIN);
+        assert_bound(&t, "nested");
+    }
+    vtd_change(t.guest, t.host->context, ENTRY_P, 0);
+    vtd_invalidate_context_device(t.host, DOMAIN);
+    assert_bound(&t, "blocked: its context entry is not present");
+    vtd_disable(t.guest);
+    assert_bound(&t, "pass-through");
+    quit(&t);
+}
+
+static void test_legacy(void)
+{
+    uint64_t data;
+    Setup t;
+
+    set_up(&t, HOST, "dma-testdev");
+    vtd_set_up_legacy(t.guest);
+    t.tables[0] = vtd_second_stage(t.guest, 4);
+    vtd_use_legacy(t.host, &t.tables[0], DOMAIN);
+    vtd_enable(t.guest);
+    assert_bound(&t, "blocked: the guest uses VT-d's legacy mode, whose "
+                     "second-stage tables the host cannot walk");
+    g_assert_false(vtd_device_load(t.host, VTD_WINDOW, &data));
+    quit(&t);
+}
+
+/* Each call of a sequence fails in turn: blocked or right, and right after */
+static void test_each_failing(const void *how)
+{
+    uint64_t left;
+    unsigned int n = 0;
+    Setup t;
+
+    set_up(&t, HOST, HOST);
+    vtd_enable(t.guest);
+    do {
+        n++;
+        use_tables(&t, 0, DOMAIN);
+        invalidate_all(&t);
+        assert_reads(t.host, IOVA, FRAME(0));
+        assert_reads(t.emulated, IOVA, FRAME(0));
+
+        qpci_io_writeq(t.host->pci, t.host->bar, HOST_IOMMU_TESTDEV_FAIL_HOW,
+                       GPOINTER_TO_UINT(how));
+        qpci_io_writeq(t.host->pci, t.host->bar, HOST_IOMMU_TESTDEV_FAIL_IN, n);
+        vtd_hold(t.guest);
+        vtd_store(t.guest, vtd_entry(&t.tables[0], IOVA, 1),
+                  FRAME(30) | FS_ALL);
+        vtd_invalidate_pasid_pages(t.guest, DOMAIN, t.host->pasid, IOVA, 0);
+        vtd_invalidate_pasid_pages(t.guest, DOMAIN, t.host->pasid,
+                                   IOVA + 8 * VTD_PAGE, 0);
+        vtd_wait(t.guest, FRAME(41), n);
+        vtd_release(t.guest);
+        for (unsigned int i = 0; i < 2; i++) {
+            VtdDevice *dev = &t.guest->dev[i];
+            uint64_t value = fresh_value(), data;
+
+            vtd_store(t.guest, FRAME(30), value);
+            if (vtd_device_load(dev, IOVA, &data)) {
+                g_assert_cmphex(data, ==, value);
+            }
+        }
+        use_tables(&t, 1, DOMAIN);
+        invalidate_all(&t);
+        left = vtd_device_register(t.host, HOST_IOMMU_TESTDEV_FAIL_IN);
+        invalidate_all(&t);
+        assert_reads(t.host, IOVA, FRAME(PAGES));
+        assert_reads(t.emulated, IOVA, FRAME(PAGES));
+        qpci_io_writeq(t.host->pci, t.host->bar, HOST_IOMMU_TESTDEV_FAIL_IN, 0);
+        vtd_store(t.guest, vtd_entry(&t.tables[0], IOVA, 1), FRAME(0) | FS_ALL);
+        g_assert_cmpuint(calls(&t, LIVE), ==, 1);
+    } while (!left);
+    g_assert_cmpuint(n, >, 3);
+    quit(&t);
+}
+
+/* A device that comes while the guest translates has no tables yet */
+static void test_hotplug(void)
+{
+    g_autofree char *to = NULL;
+    uint64_t live;
+    Setup t;
+
+    set_up(&t, HOST, "pcie-root-port,id=rp,chassis=1");
+    vtd_enable(t.guest);
+    live = calls(&t, LIVE);
+    assert_hotplug(t.guest->qts,
+                   "{'id': 'dev', 'bus': 'rp', 'driver': 'host-iommu-testdev', "
+                   "'iommu-type': 'intel-vtd', 'source': 'iommufd', "
+                   "'vtd-cap': " HOST_CAP ", 'vtd-ecap': " HOST_ECAP "}");
+    to = bound(&t, 1);
+    g_assert_cmpstr(to, ==, "blocked: its context entry is not present");
+    g_assert_cmpuint(calls(&t, LIVE), ==, live);
+    assert_reads(t.host, IOVA, FRAME(0));
+    quit(&t);
+}
+
+static void test_refused(void)
+{
+    assert_device_refused(
+        "-nodefaults -M q35 -device intel-iommu" FIRST_STAGE
+        " -device pcie-pci-bridge,id=b -device " HOST ",bus=b,addr=1",
+        "intel-iommu with x-flts=on does not support assigned devices behind a "
+        "PCIe-to-PCI bridge, which share their tables (plug it into a PCIe "
+        "port, or use x-flts=off)");
+}
+
+int main(int argc, char **argv)
+{
+    g_test_init(&argc, &argv, NULL);
+
+    qtest_add_func("/intel-iommu-stage1/random", test_random);
+    qtest_add_func("/intel-iommu-stage1/random/failing", test_random_failing);
+    qtest_add_func("/intel-iommu-stage1/one-call", test_one_call);
+    qtest_add_func("/intel-iommu-stage1/shared", test_shared);
+    qtest_add_func("/intel-iommu-stage1/group", test_group);
+    qtest_add_func("/intel-iommu-stage1/bound", test_bound);
+    qtest_add_func("/intel-iommu-stage1/legacy", test_legacy);
+    qtest_add_data_func("/intel-iommu-stage1/each-failing/keeps",
+                        GUINT_TO_POINTER(0), test_each_failing);
+    qtest_add_data_func("/intel-iommu-stage1/each-failing/blocks",
+                        GUINT_TO_POINTER(HOST_IOMMU_TESTDEV_BLOCKS |
+                                         HOST_IOMMU_TESTDEV_PARTLY),
+                        test_each_failing);
+    qtest_add_func("/intel-iommu-stage1/hotplug", test_hotplug);
+    qtest_add_func("/intel-iommu-stage1/refused", test_refused);
+
+    return g_test_run();
+}
