@@ -21,6 +21,16 @@
                         "source=iommufd,unit=dmar0,vtd-cap=" HOST_CAP \
                         ",vtd-ecap=" HOST_ECAP
 
+/* Registers of invalidations without a queue (VT-d 11.4) */
+#define GCMD            0x18
+#define GCMD_TE         BIT(31)
+#define CCMD_REG        0x28
+#define CCMD_ICC        BIT_ULL(63)
+#define CCMD_GLOBAL     BIT_ULL(61)
+#define IOTLB_REG       0xf8
+#define IOTLB_IVT       BIT_ULL(63)
+#define IOTLB_GLOBAL    BIT_ULL(60)
+
 /* Requests' addresses of the random sequences */
 #define PAGES           6
 
@@ -166,11 +176,9 @@ static void compare(Setup *t, bool may_block)
 {
     unsigned int i;
 
-    for (i = 0; i < 3; i++) {
-        uint64_t addr = t->page[g_rand_int_range(t->rand, 0, PAGES)] +
-                        g_rand_int_range(t->rand, 0, VTD_PAGE / 8) * 8;
-
-        compare_at(t, addr, may_block);
+    for (i = 0; i < PAGES; i++) {
+        compare_at(t, t->page[i] + g_rand_int_range(t->rand, 0, 512) * 8,
+                   may_block);
     }
     /* which is an address in memory where nothing is translated */
     compare_at(t, FRAME(40), may_block);
@@ -214,7 +222,7 @@ static void step_pages(Setup *t, unsigned int which, uint16_t domain)
         } else {
             vtd_store(guest, at, random_entry(t));
         }
-        if (g_rand_boolean(t->rand)) {
+        if (g_rand_int_range(t->rand, 0, 4)) {
             vtd_invalidate_pasid_pages(guest, domain, t->host->pasid, page,
                                        level == 1 ?
                                        g_rand_int_range(t->rand, 0, 3) : 9);
@@ -413,6 +421,47 @@ static void test_one_call(void)
     quit(&t);
 }
 
+/* Nothing is told to be done before it is */
+static void test_each_wait(void)
+{
+    uint64_t before;
+    unsigned int i;
+    Setup t;
+
+    start(&t);
+    before = calls(&t, INVALIDATIONS);
+    vtd_hold(t.guest);
+    for (i = 0; i < 5; i++) {
+        vtd_invalidate_pasid(t.guest, DOMAIN, t.host->pasid);
+        vtd_invalidate_iotlb_domain(t.guest, DOMAIN);
+        vtd_wait(t.guest, FRAME(41), i);
+    }
+    vtd_release(t.guest);
+    g_assert_cmpuint(calls(&t, INVALIDATIONS), ==, before + 5);
+    quit(&t);
+}
+
+static void test_registers(void)
+{
+    uint64_t data, before;
+    Setup t;
+
+    start(&t);
+    assert_reads(t.host, IOVA, FRAME(0));
+    vtd_wait(t.guest, FRAME(41), 1);
+    vtd_writeq(t.guest, GCMD, GCMD_TE);
+    vtd_store(t.guest, vtd_entry(&t.tables[0], IOVA, 1), 0);
+    before = calls(&t, INVALIDATIONS);
+    vtd_writeq(t.guest, IOTLB_REG, IOTLB_IVT | IOTLB_GLOBAL);
+    g_assert_cmpuint(calls(&t, INVALIDATIONS), ==, before + 1);
+    g_assert_false(vtd_device_load(t.host, IOVA, &data));
+
+    vtd_change(t.guest, t.host->context, ENTRY_P, 0);
+    vtd_writeq(t.guest, CCMD_REG, CCMD_ICC | CCMD_GLOBAL);
+    assert_bound(&t, "blocked: its context entry is not present");
+    quit(&t);
+}
+
 static void test_shared(void)
 {
     uint64_t before;
@@ -545,9 +594,9 @@ static void test_each_failing(const void *how)
         vtd_hold(t.guest);
         vtd_store(t.guest, vtd_entry(&t.tables[0], IOVA, 1),
                   FRAME(30) | FS_ALL);
-        vtd_invalidate_pasid_pages(t.guest, DOMAIN, t.host->pasid, IOVA, 0);
         vtd_invalidate_pasid_pages(t.guest, DOMAIN, t.host->pasid,
                                    IOVA + 8 * VTD_PAGE, 0);
+        vtd_invalidate_pasid_pages(t.guest, DOMAIN, t.host->pasid, IOVA, 0);
         vtd_wait(t.guest, FRAME(41), n);
         vtd_release(t.guest);
         for (unsigned int i = 0; i < 2; i++) {
@@ -611,6 +660,8 @@ int main(int argc, char **argv)
     qtest_add_func("/intel-iommu-stage1/random", test_random);
     qtest_add_func("/intel-iommu-stage1/random/failing", test_random_failing);
     qtest_add_func("/intel-iommu-stage1/one-call", test_one_call);
+    qtest_add_func("/intel-iommu-stage1/each-wait", test_each_wait);
+    qtest_add_func("/intel-iommu-stage1/registers", test_registers);
     qtest_add_func("/intel-iommu-stage1/shared", test_shared);
     qtest_add_func("/intel-iommu-stage1/group", test_group);
     qtest_add_func("/intel-iommu-stage1/bound", test_bound);
