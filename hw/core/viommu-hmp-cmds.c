@@ -102,7 +102,7 @@ static void print_devices(Monitor *mon, const ViommuHostDeviceList *devices)
         print_width(mon, dev->has_address_width, dev->address_width);
         monitor_printf(mon, " %s\n", dev->misfits ? "no" : "yes");
         print_misfits(mon, dev->misfits);
-        if (dev->bound) {
+        if (dev->bound && dev->bound->to != VIOMMU_BOUND_TO_SHADOW) {
             print_bound(mon, dev->bound);
         }
     }

@@ -22,6 +22,7 @@
                         ",vtd-ecap=" HOST_ECAP
 
 /* Registers of invalidations without a queue (VT-d 11.4) */
+#define CAP_REG         0x08
 #define GCMD            0x18
 #define GCMD_TE         BIT(31)
 #define CCMD_REG        0x28
@@ -643,6 +644,29 @@ static void test_hotplug(void)
     quit(&t);
 }
 
+/* 1 GiB pages are left to the host; what it lacks, the guest is not told */
+static void test_adopts_fs1gp(void)
+{
+    static const struct {
+        const char *cap;
+        bool has;
+    } hosts[] = {
+        { HOST_CAP, true }, { "0x2f0000", false },
+    };
+    unsigned int i;
+
+    for (i = 0; i < ARRAY_SIZE(hosts); i++) {
+        g_autofree char *device = g_strdup_printf(HOST ",vtd-cap=%s",
+                                                  hosts[i].cap);
+        Setup t;
+
+        set_up(&t, device, "dma-testdev");
+        g_assert_cmpint(extract64(vtd_readq(t.guest, CAP_REG), 56, 1), ==,
+                        hosts[i].has);
+        quit(&t);
+    }
+}
+
 static void test_refused(void)
 {
     assert_device_refused(
@@ -673,6 +697,7 @@ int main(int argc, char **argv)
                                          HOST_IOMMU_TESTDEV_PARTLY),
                         test_each_failing);
     qtest_add_func("/intel-iommu-stage1/hotplug", test_hotplug);
+    qtest_add_func("/intel-iommu-stage1/adopts-fs1gp", test_adopts_fs1gp);
     qtest_add_func("/intel-iommu-stage1/refused", test_refused);
 
     return g_test_run();

@@ -175,7 +175,8 @@ static void test_adopted(void)
         " 'devices':[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
         "             'backend':'test','unit':'dmar1','type':'intel-vtd',"
         "             'source':'iommufd','cap':18364758544493064720,"
-        "             'ecap':4660,'mgaw':21,'address-width':39,'misfits':[]}],"
+        "             'ecap':4660,'mgaw':21,'address-width':39,'misfits':[],"
+        "             'bound':{'to':'shadow'}}],"
         " 'fields':[{'name':'address-width','value':39,'property':'aw-bits',"
         "            'origin':'adopted',"
         "            'adopted':{'from':'device','name':'dev1','unit':'dmar1',"
@@ -270,13 +271,15 @@ static void test_devices(void)
                 " -device host-iommu-testdev,id=a,addr=7,unit=dmar0", "devices",
                 "[{'id':'a','qom-path':'/machine/peripheral/a',"
                 "  'backend':'test','unit':'dmar0','type':'unknown',"
-                "  'source':'none','address-width':48,'misfits':[]},"
+                "  'source':'none','address-width':48,'misfits':[],"
+                "  'bound':{'to':'shadow'}},"
                 "{'id':'b','qom-path':'/machine/peripheral/b',"
                 "  'backend':'test','type':'amd-vi','source':'sysfs',"
-                "  'misfits':[]},"
+                "  'misfits':[],'bound':{'to':'shadow'}},"
                 "{'id':'c','qom-path':'/machine/peripheral/c',"
                 "  'backend':'test','type':'arm-smmuv3','source':'iommufd',"
-                "  'address-width':48,'misfits':[]}]");
+                "  'address-width':48,'misfits':[],"
+                "  'bound':{'to':'shadow'}}]");
 }
 
 static void test_device_without_id(void)
@@ -300,7 +303,7 @@ static void test_hotplug(void)
     static const char list[] =
         "[{'id':'dev1','qom-path':'/machine/peripheral/dev1',"
         "  'backend':'test','type':'unknown','source':'none',"
-        "  'address-width':57,'misfits':[]}]";
+        "  'address-width':57,'misfits':[],'bound':{'to':'shadow'}}]";
     QDict *info;
 
     assert_hotplug(qts, "{\"driver\":\"host-iommu-testdev\",\"id\":\"dev1\","
@@ -516,9 +519,7 @@ static void test_host_stage_1(void)
                  "caching-mode=on", sysfs,
         "[{'name':'dmar0','type':'intel-vtd','cap':1868150022805654630,"
         "  'ecap':1107889614770399,'mgaw':57,'address-width':57,"
-        "  'fields':" DECODED_57("57") ",'fits':false,'misfits':[],"
-        "  'reason':'intel-iommu does not support assigned devices with "
-        "x-flts=on: stage-1 passthrough is not there yet (use x-flts=off)'}]");
+        "  'fields':" DECODED_57("57") ",'fits':true,'misfits':[]}]");
     host_tree_free(sysfs);
 }
 
