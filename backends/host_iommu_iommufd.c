@@ -17,6 +17,7 @@
 #include <sys/ioctl.h>
 #include <linux/iommufd.h>
 #include "system/host_iommu_iommufd.h"
+#include "system/host_iommu_iommufd_parent.h"
 
 /*
  * Newer kernels tell the PASID width, as a logarithm, in the first byte of
@@ -70,6 +71,7 @@ static const TypeInfo types[] = {
     {
         .name = TYPE_HOST_IOMMU_DEVICE_IOMMUFD,
         .parent = TYPE_HOST_IOMMU_DEVICE,
+        .instance_size = sizeof(HostIOMMUDeviceIOMMUFD),
         .abstract = true,
     }
 };

@@ -12,9 +12,62 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/ioctl.h>
+#include <linux/vfio.h>
+#include "qapi/error.h"
 #include "host-iommu.h"
 #include "system/host_iommu_iommufd.h"
+#include "system/host_iommu_iommufd_parent.h"
 #include "system/host_iommu_sysfs.h"
+
+typedef struct VFIOHostIOMMUDevice {
+    HostIOMMUDeviceIOMMUFD parent_obj;
+
+    VFIODevice *vdev;
+} VFIOHostIOMMUDevice;
+
+DECLARE_INSTANCE_CHECKER(VFIOHostIOMMUDevice, VFIO_HOST_IOMMU_DEVICE,
+                         TYPE_HOST_IOMMU_DEVICE_IOMMUFD_VFIO)
+
+static int host_iommu_iommufd_attach(HostIOMMUDevice *hiod, uint32_t pasid,
+                                     uint32_t id, Error **errp)
+{
+    struct vfio_device_attach_iommufd_pt attach = {
+        .argsz = sizeof(attach),
+        .pt_id = id,
+    };
+    int ret = 0;
+
+    if (pasid != HOST_IOMMU_NO_PASID) {
+        error_setg(errp, "PASIDs cannot be attached");
+        return -ENOTSUP;
+    }
+    if (ioctl(VFIO_HOST_IOMMU_DEVICE(hiod)->vdev->fd,
+              VFIO_DEVICE_ATTACH_IOMMUFD_PT, &attach)) {
+        ret = -errno;
+        error_setg_errno(errp, -ret, "VFIO_DEVICE_ATTACH_IOMMUFD_PT to HWPT %u",
+                         id);
+    }
+    return ret;
+}
+
+static int host_iommu_iommufd_detach(HostIOMMUDevice *hiod, uint32_t pasid,
+                                     Error **errp)
+{
+    struct vfio_device_detach_iommufd_pt detach = {
+        .argsz = sizeof(detach),
+    };
+    int ret = 0;
+
+    /* No other was attached */
+    if (pasid == HOST_IOMMU_NO_PASID &&
+        ioctl(VFIO_HOST_IOMMU_DEVICE(hiod)->vdev->fd,
+              VFIO_DEVICE_DETACH_IOMMUFD_PT, &detach)) {
+        ret = -errno;
+        error_setg_errno(errp, -ret, "VFIO_DEVICE_DETACH_IOMMUFD_PT");
+    }
+    return ret;
+}
 
 static bool host_iommu_iommufd_realize(HostIOMMUDevice *hiod, void *bringer,
                                        Error **errp)
@@ -27,6 +80,11 @@ static bool host_iommu_iommufd_realize(HostIOMMUDevice *hiod, void *bringer,
         return false;
     }
     vfio_host_iommu_fill(hiod, vdev);
+    HOST_IOMMU_DEVICE_IOMMUFD(hiod)->devid = vdev->devid;
+    VFIO_HOST_IOMMU_DEVICE(hiod)->vdev = vdev;
+    if (vdev->hwpt && vdev->hwpt->parent) {
+        hiod->parent = HOST_IOMMU_PARENT(object_ref(vdev->hwpt->parent));
+    }
     /* Not every driver in the kernel tells iommufd what it drives */
     if (folder && hiod->caps.type == HOST_IOMMU_TYPE_UNKNOWN) {
         host_iommu_sysfs_read(folder, &hiod->caps);
@@ -36,13 +94,18 @@ static bool host_iommu_iommufd_realize(HostIOMMUDevice *hiod, void *bringer,
 
 static void host_iommu_iommufd_class_init(ObjectClass *oc, void *data)
 {
-    HOST_IOMMU_DEVICE_CLASS(oc)->realize = host_iommu_iommufd_realize;
+    HostIOMMUDeviceClass *hc = HOST_IOMMU_DEVICE_CLASS(oc);
+
+    hc->realize = host_iommu_iommufd_realize;
+    hc->attach = host_iommu_iommufd_attach;
+    hc->detach = host_iommu_iommufd_detach;
 }
 
 static const TypeInfo types[] = {
     {
         .name = TYPE_HOST_IOMMU_DEVICE_IOMMUFD_VFIO,
         .parent = TYPE_HOST_IOMMU_DEVICE_IOMMUFD,
+        .instance_size = sizeof(VFIOHostIOMMUDevice),
         .class_init = host_iommu_iommufd_class_init,
     }
 };

@@ -19,6 +19,7 @@
  */
 
 #include "qemu/osdep.h"
+#include "qemu/cutils.h"
 #include "host-iommu.h"
 #include "system/host_iommu_sysfs.h"
 
@@ -28,6 +29,24 @@ char *vfio_host_iommu_folder(VFIODevice *vdev)
                           : NULL;
 }
 
+/* Returns: the number of its IOMMU group, as sysfs tells */
+static int vfio_host_iommu_group(const VFIODevice *vdev)
+{
+    g_autofree char *path = NULL, *target = NULL, *name = NULL;
+    int number;
+
+    if (!vdev->sysfsdev) {
+        return HOST_IOMMU_GROUP_UNKNOWN;
+    }
+    path = g_build_filename(vdev->sysfsdev, "iommu_group", NULL);
+    target = g_file_read_link(path, NULL);
+    name = target ? g_path_get_basename(target) : NULL;
+    if (!name || qemu_strtoi(name, NULL, 10, &number)) {
+        return HOST_IOMMU_GROUP_UNKNOWN;
+    }
+    return number;
+}
+
 void vfio_host_iommu_fill(HostIOMMUDevice *hiod, VFIODevice *vdev)
 {
     g_autofree char *folder = vfio_host_iommu_folder(vdev);
@@ -35,6 +54,7 @@ void vfio_host_iommu_fill(HostIOMMUDevice *hiod, VFIODevice *vdev)
 
     hiod->name = g_strdup(vdev->name);
     hiod->unit = folder ? host_iommu_sysfs_unit(folder) : NULL;
+    caps->group = vfio_host_iommu_group(vdev);
     if (!vdev->bcontainer) {
         return;
     }

@@ -14,29 +14,12 @@
 #include "trace.h"
 #include "viommu-flags.h"
 
-static bool vfio_wants_nesting_parent(const VFIODevice *vdev)
-{
-    return vdev->viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT;
-}
-
-bool vfio_hwpt_suits(const VFIOIOASHwpt *hwpt, const VFIODevice *vdev)
-{
-    return !vfio_wants_nesting_parent(vdev) ||
-           hwpt->hwpt_flags & IOMMU_HWPT_ALLOC_NEST_PARENT;
-}
-
 bool vfio_iommufd_skips_map(const VFIOIOMMUFDContainer *container,
                             bool readonly)
 {
-    const VFIOIOASHwpt *hwpt;
-
-    if (readonly) {
-        QLIST_FOREACH(hwpt, &container->hwpt_list, next) {
-            if (hwpt->hwpt_flags & IOMMU_HWPT_ALLOC_NEST_PARENT) {
-                trace_host_iommu_read_only_skipped(container->ioas_id);
-                return true;
-            }
-        }
+    if (readonly && container->nests) {
+        trace_host_iommu_read_only_skipped(container->ioas_id);
+        return true;
     }
     return false;
 }

@@ -12,10 +12,15 @@
 #include "trace.h"
 #include "viommu-flags.h"
 
+bool vfio_wants_nesting_parent(const VFIODevice *vdev)
+{
+    return vdev->viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT;
+}
+
 bool vfio_check_viommu_flags(VFIODevice *vdev, Error **errp)
 {
     trace_host_iommu_wanted(vdev->name, vdev->viommu_flags);
-    if (!(vdev->viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT)) {
+    if (!vfio_wants_nesting_parent(vdev)) {
         return true;
     }
     if (vdev->mdev) {

@@ -22,12 +22,14 @@
 bool vfio_check_viommu_flags(VFIODevice *vdev, Error **errp);
 
 /**
- * vfio_hwpt_suits() - is an HWPT what the vIOMMU wants for a device?
+ * vfio_wants_nesting_parent() - is a device attached to guest-physical memory?
  *
- * @hwpt: an HWPT of the container that @vdev is attached to
+ * What nests shares an IOAS with what nests, and with nothing else: Linux may
+ * refuse read-only mappings there.
+ *
  * @vdev: the device, with viommu_flags
  */
-bool vfio_hwpt_suits(const VFIOIOASHwpt *hwpt, const VFIODevice *vdev);
+bool vfio_wants_nesting_parent(const VFIODevice *vdev);
 
 /**
  * vfio_hwpt_alloc() - allocate the default HWPT of a device
