@@ -667,6 +667,46 @@ static void test_adopts_fs1gp(void)
     }
 }
 
+/* Both names of a property are one, listed, and show what was given */
+static void test_names(void)
+{
+    static const char *const names[][2] = {
+        { "x-scalable-mode", "scalable-mode" }, { "x-flts", "fsts" },
+    };
+    QTestState *qts = qtest_init("-nodefaults -M q35 -device intel-iommu,"
+                                 "id=iommu0,scalable-mode=on,fsts=on");
+    QDict *answer;
+    unsigned int i, j;
+
+    for (i = 0; i < ARRAY_SIZE(names); i++) {
+        for (j = 0; j < 2; j++) {
+            answer = qtest_qmp(qts, "{'execute': 'qom-get', 'arguments': "
+                               "{'path': 'iommu0', 'property': %s}}",
+                               names[i][j]);
+            g_assert_true(qdict_get_bool(answer, "return"));
+            qobject_unref(answer);
+        }
+    }
+    answer = qtest_qmp(qts, "{'execute': 'device-list-properties', "
+                       "'arguments': {'typename': 'intel-iommu'}}");
+    for (i = 0; i < ARRAY_SIZE(names); i++) {
+        for (j = 0; j < 2; j++) {
+            const QListEntry *e;
+            bool found = false;
+
+            QLIST_FOREACH_ENTRY(qdict_get_qlist(answer, "return"), e) {
+                QDict *prop = qobject_to(QDict, qlist_entry_obj(e));
+
+                found |= !strcmp(qdict_get_str(prop, "name"), names[i][j]) &&
+                         !strcmp(qdict_get_str(prop, "type"), "bool");
+            }
+            g_assert_true(found);
+        }
+    }
+    qobject_unref(answer);
+    qtest_quit(qts);
+}
+
 static void test_refused(void)
 {
     assert_device_refused(
@@ -698,6 +738,7 @@ int main(int argc, char **argv)
                         test_each_failing);
     qtest_add_func("/intel-iommu-stage1/hotplug", test_hotplug);
     qtest_add_func("/intel-iommu-stage1/adopts-fs1gp", test_adopts_fs1gp);
+    qtest_add_func("/intel-iommu-stage1/names", test_names);
     qtest_add_func("/intel-iommu-stage1/refused", test_refused);
 
     return g_test_run();
