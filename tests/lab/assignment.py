@@ -24,11 +24,7 @@ ROOT_PORT = root_port(slot=5, name='rp').arguments
 STOPPED_PORT = (*ROOT_PORT, '-global',
                      'ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off')
 
-# Why no device is assigned to an intel-iommu with STAGE_1, where the host can
-# back it; and to one with NESTED.
-STAGE_1_REFUSAL = (
-    'Failed to set vIOMMU: intel-iommu does not support assigned devices '
-    'with x-flts=on: stage-1 passthrough is not there yet (use x-flts=off)')
+# Why no device is assigned to an intel-iommu with NESTED.
 NESTED_REFUSAL = (
     'intel-iommu does not support assigned devices with x-nested=on: its '
     'nested translation is emulated only (use x-nested=off and x-flts=off)')

@@ -6,13 +6,12 @@ nests, whose IOMMU walks the tables that the guest's Linux makes.
 
 import hashlib
 import re
-from contextlib import ExitStack
 from pathlib import Path
 from typing import Dict, Iterator, List
 
 import pytest
 
-from assignment import assigned, hot, unassigned, vfio_properties
+from assignment import ROOT_PORT, hot, unassigned, vfio_properties
 from buildtree import BuildTree
 from device import nvme
 from guest import Guest
@@ -182,7 +181,6 @@ def test_hotplug_while_the_guest_translates(host: Host,
                                             disks: List[Path]) -> None:
     """A device that comes into a running guest is read and written, goes,
     and comes again; QEMU is as it was then."""
-    from assignment import ROOT_PORT
     with host.guest([*stage1(host.devices[0]), *ROOT_PORT],
                     kernel=MODES['strict'][0]) as guest:
         files, pinned = guest.open_files(), guest.pinned()
