@@ -100,3 +100,14 @@ char *host_iommu_sysfs_unit(const char *folder)
 
     return unit ? g_path_get_basename(unit) : NULL;
 }
+
+char *host_iommu_sysfs_unreadable(const char *path)
+{
+    int fd = RETRY_ON_EINTR(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+
+    if (fd < 0) {
+        return g_strdup_printf("%s: %s", path, strerror(errno));
+    }
+    close(fd);
+    return NULL;
+}

@@ -169,12 +169,11 @@ char *host_iommu_unit_tell_unknown(const char *name)
     }
     for (i = 0; i < ARRAY_SIZE(registers); i++) {
         g_autofree char *path = g_build_filename(vtd, registers[i], NULL);
-        int fd = open(path, O_RDONLY | O_NONBLOCK);
+        char *why = host_iommu_sysfs_unreadable(path);
 
-        if (fd < 0) {
-            return g_strdup_printf("%s: %s", path, strerror(errno));
+        if (why) {
+            return why;
         }
-        close(fd);
     }
     return g_strdup_printf("%s: cap or ecap is not a register", vtd);
 }

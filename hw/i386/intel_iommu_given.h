@@ -20,6 +20,8 @@ extern const PropertyInfo vtd_prop_uint8;
 #define DEFINE_PROP_VTD_BOOL(_name, _state, _field, _defval)            \
     DEFINE_PROP(_name, _state, _field, vtd_prop_bool, bool,             \
                 .set_default = true, .defval.u = (bool)(_defval))
+#define DEFINE_PROP_VTD_BOOL_NODEFAULT(_name, _state, _field)           \
+    DEFINE_PROP(_name, _state, _field, vtd_prop_bool, bool)
 #define DEFINE_PROP_VTD_UINT8(_name, _state, _field, _defval)           \
     DEFINE_PROP_UNSIGNED(_name, _state, _field, _defval,                \
                          vtd_prop_uint8, uint8_t)
