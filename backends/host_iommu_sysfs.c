@@ -1,7 +1,7 @@
 /*
  * What sysfs tells of a host's IOMMU
  *
- * Linux only. Called by hw/vfio/host-iommu*.c.
+ * Linux only.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -16,11 +16,11 @@
 #define FIRST_STAGE_BITS 47
 
 /* What host_iommu_unit_realize() is told */
-typedef struct Bringer {
+typedef struct UnitArgs {
     const char *name;
     const char *folder;
     bool second_stage;
-} Bringer;
+} UnitArgs;
 
 /* What a test put in the place of SYSFS, or NULL */
 static char *stand_in;
@@ -61,10 +61,10 @@ static uint8_t host_iommu_unit_width(const HostIOMMUDeviceCaps *caps,
     return first_stage ? MIN(width, FIRST_STAGE_BITS) : width;
 }
 
-static bool host_iommu_unit_realize(HostIOMMUDevice *hiod, void *bringer,
+static bool host_iommu_unit_realize(HostIOMMUDevice *hiod, void *opaque,
                                     Error **errp)
 {
-    Bringer *unit = bringer;
+    UnitArgs *unit = opaque;
 
     hiod->name = g_strdup(unit->name);
     hiod->unit = g_strdup(unit->name);
@@ -81,7 +81,7 @@ HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *name,
 {
     g_autofree char *folder = host_iommu_unit_folder(name);
     g_autofree char *child = g_strdup_printf("host-iommu-%s", name);
-    Bringer unit = {
+    UnitArgs unit = {
         .name = name,
         .folder = folder,
         .second_stage = viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT,

@@ -1,8 +1,7 @@
 /*
  * Properties of intel-iommu that know whether somebody gave them
  *
- * The map of intel_iommu_given.c; included by intel_iommu*.c. A value that
- * was given is a contract; one that was not may follow the host.
+ * A value that was given is a contract; one that was not may follow the host.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

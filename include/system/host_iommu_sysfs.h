@@ -1,8 +1,7 @@
 /*
  * What sysfs tells of a host's IOMMU
  *
- * The map of backends/host_iommu_sysfs.c. Included by whoever fills
- * HostIOMMUDeviceCaps where no iommufd tells (VFIO's legacy backend).
+ * For HostIOMMUDeviceCaps, where no iommufd tells.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
