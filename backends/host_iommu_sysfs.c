@@ -1,7 +1,7 @@
 /*
  * What sysfs tells of a host's IOMMU
  *
- * Linux only. Called by hw/vfio/host-iommu*.c.
+ * Linux only.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -99,4 +99,15 @@ char *host_iommu_sysfs_unit(const char *folder)
     g_autofree char *unit = g_file_read_link(folder, NULL);
 
     return unit ? g_path_get_basename(unit) : NULL;
+}
+
+char *host_iommu_sysfs_unreadable(const char *path)
+{
+    int fd = RETRY_ON_EINTR(open(path, O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+
+    if (fd < 0) {
+        return g_strdup_printf("%s: %s", path, strerror(errno));
+    }
+    close(fd);
+    return NULL;
 }

@@ -16,11 +16,11 @@
 #define FIRST_STAGE_BITS 47
 
 /* What host_iommu_unit_realize() is told */
-typedef struct Bringer {
+typedef struct UnitArgs {
     const char *name;
     const char *folder;
     bool second_stage;
-} Bringer;
+} UnitArgs;
 
 /* What a test put in the place of SYSFS, or NULL */
 static char *stand_in;
@@ -61,10 +61,10 @@ static uint8_t host_iommu_unit_width(const HostIOMMUDeviceCaps *caps,
     return first_stage ? MIN(width, FIRST_STAGE_BITS) : width;
 }
 
-static bool host_iommu_unit_realize(HostIOMMUDevice *hiod, void *bringer,
+static bool host_iommu_unit_realize(HostIOMMUDevice *hiod, void *opaque,
                                     Error **errp)
 {
-    Bringer *unit = bringer;
+    UnitArgs *unit = opaque;
 
     hiod->name = g_strdup(unit->name);
     hiod->unit = g_strdup(unit->name);
@@ -81,7 +81,7 @@ HostIOMMUDevice *host_iommu_unit_new(Object *owner, const char *name,
 {
     g_autofree char *folder = host_iommu_unit_folder(name);
     g_autofree char *child = g_strdup_printf("host-iommu-%s", name);
-    Bringer unit = {
+    UnitArgs unit = {
         .name = name,
         .folder = folder,
         .second_stage = viommu_flags & VIOMMU_FLAG_WANT_NESTING_PARENT,
@@ -169,12 +169,11 @@ char *host_iommu_unit_tell_unknown(const char *name)
     }
     for (i = 0; i < ARRAY_SIZE(registers); i++) {
         g_autofree char *path = g_build_filename(vtd, registers[i], NULL);
-        int fd = open(path, O_RDONLY | O_NONBLOCK);
+        char *why = host_iommu_sysfs_unreadable(path);
 
-        if (fd < 0) {
-            return g_strdup_printf("%s: %s", path, strerror(errno));
+        if (why) {
+            return why;
         }
-        close(fd);
     }
     return g_strdup_printf("%s: cap or ecap is not a register", vtd);
 }

@@ -45,7 +45,7 @@ bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp);
 /**
  * vtd_resolve_caching_mode() - turn it on where an assigned device is there
  *
- * Called at machine-done. Where it was given off there is none: each asks
+ * At machine-done. Where it was given off there is none: each asks
  * vtd_check_caching_mode().
  *
  * @s: the vIOMMU

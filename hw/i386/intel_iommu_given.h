@@ -1,8 +1,7 @@
 /*
  * Properties of intel-iommu that know whether somebody gave them
  *
- * The map of intel_iommu_given.c; included by intel_iommu*.c. A value that
- * was given is a contract; one that was not may follow the host.
+ * A value that was given is a contract; one that was not may follow the host.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -20,6 +19,8 @@ extern const PropertyInfo vtd_prop_uint8;
 #define DEFINE_PROP_VTD_BOOL(_name, _state, _field, _defval)            \
     DEFINE_PROP(_name, _state, _field, vtd_prop_bool, bool,             \
                 .set_default = true, .defval.u = (bool)(_defval))
+#define DEFINE_PROP_VTD_BOOL_NODEFAULT(_name, _state, _field)           \
+    DEFINE_PROP(_name, _state, _field, vtd_prop_bool, bool)
 #define DEFINE_PROP_VTD_UINT8(_name, _state, _field, _defval)           \
     DEFINE_PROP_UNSIGNED(_name, _state, _field, _defval,                \
                          vtd_prop_uint8, uint8_t)

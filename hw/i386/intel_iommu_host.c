@@ -79,10 +79,10 @@ bool vtd_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
     VTDHostDevice *dev;
 
     if (!vtd_check_host_device(s, bus, devfn, hiod, errp)) {
-        trace_host_iommu_refused(hiod->name, error_get_pretty(*errp));
+        trace_vtd_host_iommu_refused(hiod->name, error_get_pretty(*errp));
         return false;
     }
-    trace_host_iommu_checked(hiod->name, s->host.frozen);
+    trace_vtd_host_iommu_checked(hiod->name, s->host.frozen);
     if (!s->host.frozen) {
         vtd_adopt_host_caps(s, hiod);
     }
@@ -182,5 +182,5 @@ void vtd_host_freeze(IntelIOMMUState *s)
         exit(1);
     }
     s->host.frozen = true;
-    trace_host_iommu_frozen(s->aw_bits, s->caching_mode);
+    trace_vtd_host_iommu_frozen(s->aw_bits, s->caching_mode);
 }

@@ -117,8 +117,8 @@ void vtd_explain_viommu_flags(void *opaque, HostIOMMUDevice *hiod,
 /**
  * vtd_host_freeze() - from now on the guest may have seen CAP and ECAP
  *
- * Called at machine-done. Devices that come later are checked only. Ends QEMU
- * where a mediated device is there that cannot be had.
+ * At machine-done. Devices that come later are checked only. Ends QEMU
+ * where a mediated device is there that is not supported.
  *
  * @s: the vIOMMU
  */

@@ -3,7 +3,6 @@
  *
  * One table; check, adopt, the error message and the accessor are its
  * readers. No field is named anywhere else, so adding one is adding a row.
- * Called by intel_iommu_host.c.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -472,7 +471,7 @@ void vtd_set_host_field(IntelIOMMUState *s, int index, uint64_t value,
     } else {
         *vtd_field_switch(s, &vtd_host_fields[index]) = value;
     }
-    trace_host_iommu_adopted(field.name, field.guest, value,
+    trace_vtd_host_iommu_adopted(field.name, field.guest, value,
                              vtd_origin_name(origin) ?: "nobody",
                              origin->unit ?: "unknown");
 }

@@ -1,8 +1,7 @@
 /*
  * What a host can limit in intel-iommu's CAP and ECAP
  *
- * The map of intel_iommu_host_caps.c, which holds one table of fields and
- * its readers. Included by intel_iommu_host.c.
+ * One table of fields, and its readers.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,7 +1,7 @@
 /*
  * What intel-iommu tells of itself
  *
- * A reader of the table in intel_iommu_host_caps.c. Called for query-viommu and
+ * A reader of the table in intel_iommu_host_caps.c, for query-viommu and
  * query-host-iommu.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later

@@ -1,7 +1,7 @@
 /*
  * What intel-iommu tells of itself
  *
- * The map of intel_iommu_info.c; included by it and by intel_iommu.c.
+ * For query-viommu and query-host-iommu.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -3,9 +3,8 @@
  *
  * What was adopted from a host is on no command line. So it blocks migration,
  * or is carried in a subsection; and whatever the source is, the CAP and ECAP
- * that arrive are compared with what can be had here. Reads the table of
- * intel_iommu_host_caps.c and names no field. Called by intel_iommu.c, always
- * with the BQL held.
+ * that arrive are compared with what is possible here. Reads the table of
+ * intel_iommu_host_caps.c and names no field. The BQL is held throughout.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,8 +1,7 @@
 /*
  * intel-iommu's migration: what was adopted, and what arrives
  *
- * The map of intel_iommu_migration.c; included by it and by intel_iommu.c,
- * and by who shows whether migration is blocked.
+ * With the BQL held.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -68,7 +67,7 @@ int vtd_migration_pre_load(void *opaque);
 /**
  * vtd_migration_post_load() - take over what the guest that arrives was told
  *
- * Compares CAP and ECAP as they arrived with what can be had here, for each
+ * Compares CAP and ECAP as they arrived with what is possible here, for each
  * field that the user left open here, and follows them or reports everything
  * that does not fit. Where that fails, nothing is changed but what the stream
  * filled.

@@ -1,8 +1,8 @@
 /*
  * Hosts that the user names, before there is a device
  *
- * For a VM that starts without a device and gets one later. Called by
- * intel_iommu.c at realize; what the units can do comes from sysfs.
+ * For a VM that starts without a device and gets one later: at realize, what
+ * the units can do comes from sysfs.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

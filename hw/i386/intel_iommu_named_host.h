@@ -1,7 +1,7 @@
 /*
  * Hosts that the user names, before there is a device
  *
- * The map of intel_iommu_named_host.c; included by intel_iommu.c.
+ * They are adopted from as devices are.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

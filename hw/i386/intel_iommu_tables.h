@@ -1,9 +1,8 @@
 /*
  * Where the translation tables of a request are
  *
- * The map of intel_iommu_tables.c: from a context entry, and in scalable mode
- * the PASID entry behind it, to what the walks of intel_iommu_walk.c need.
- * Included by both and by intel_iommu.c.
+ * From a context entry, and in scalable mode the PASID entry behind it, to
+ * what walks need.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -54,7 +53,7 @@ typedef struct VTDTables {
 MemTxResult vtd_read_memory(dma_addr_t addr, void *buf, dma_addr_t len);
 
 /**
- * vtd_check_nested() - can x-nested=on be had with the other properties?
+ * vtd_check_nested() - do the other properties allow x-nested=on?
  *
  * @s: the vIOMMU, being realized
  * @errp: names what it needs

@@ -304,7 +304,7 @@ static int vtd_keep_from_interrupts(IntelIOMMUState *s, uint64_t addr,
                        output <= VTD_INTERRUPT_ADDR_LAST)) {
         return -VTD_FR_SM_INTERRUPT_ADDR;               /* SGN.8 */
     }
-    /* What is beside it in a large page can be had, not the page as a whole */
+    /* What is beside it in a large page is mapped, not the page as a whole */
     page->level = VTD_PT_LEVEL;
     page->addr = output & VTD_PAGE_MASK_4K;
     return 0;

@@ -1,9 +1,7 @@
 /*
  * Walks of the guest's translation tables
  *
- * The map of intel_iommu_walk.c: one address through the first stage, the
- * second, or both. Included by intel_iommu.c, which caches what comes out of
- * it and walks whole second stages for those who shadow them.
+ * One address through the first stage, the second, or both.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -50,7 +48,7 @@ static inline uint64_t vtd_pt_level_page_mask(uint32_t level)
 /**
  * vtd_walk_init() - which bits of entries are reserved
  *
- * Called whenever CAP, ECAP or the width changes (VT-d 9.7, 9.8).
+ * To be done anew when CAP, ECAP or the width changes (VT-d 9.7, 9.8).
  *
  * @s: the vIOMMU
  */

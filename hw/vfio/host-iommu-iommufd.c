@@ -69,10 +69,10 @@ static int host_iommu_iommufd_detach(HostIOMMUDevice *hiod, uint32_t pasid,
     return ret;
 }
 
-static bool host_iommu_iommufd_realize(HostIOMMUDevice *hiod, void *bringer,
+static bool host_iommu_iommufd_realize(HostIOMMUDevice *hiod, void *opaque,
                                        Error **errp)
 {
-    VFIODevice *vdev = bringer;
+    VFIODevice *vdev = opaque;
     g_autofree char *folder = vfio_host_iommu_folder(vdev);
 
     if (!host_iommu_iommufd_learn(&hiod->caps, vdev->iommufd, vdev->devid,

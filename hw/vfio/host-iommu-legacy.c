@@ -22,10 +22,10 @@
 #include "host-iommu.h"
 #include "system/host_iommu_sysfs.h"
 
-static bool host_iommu_legacy_realize(HostIOMMUDevice *hiod, void *bringer,
+static bool host_iommu_legacy_realize(HostIOMMUDevice *hiod, void *opaque,
                                       Error **errp)
 {
-    VFIODevice *vdev = bringer;
+    VFIODevice *vdev = opaque;
     g_autofree char *folder = vfio_host_iommu_folder(vdev);
 
     vfio_host_iommu_fill(hiod, vdev);

@@ -1,8 +1,6 @@
 /*
  * What both backends of VFIO can tell of the host IOMMU behind a device
  *
- * Called by host-iommu-legacy.c and host-iommu-iommufd.c.
- *
  * Copyright Red Hat, Inc. 2012
  *
  * Authors:

@@ -1,7 +1,7 @@
 /*
  * VFIO's part of what the host IOMMU behind a device can do
  *
- * The map of hw/vfio/host-iommu*.c; included by them alone.
+ * Common to the legacy and the iommufd backend.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

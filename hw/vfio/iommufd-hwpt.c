@@ -18,7 +18,7 @@ bool vfio_iommufd_skips_map(const VFIOIOMMUFDContainer *container,
                             bool readonly)
 {
     if (readonly && container->nests) {
-        trace_host_iommu_read_only_skipped(container->ioas_id);
+        trace_vfio_host_iommu_read_only_skipped(container->ioas_id);
         return true;
     }
     return false;

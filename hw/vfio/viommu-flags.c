@@ -19,7 +19,7 @@ bool vfio_wants_nesting_parent(const VFIODevice *vdev)
 
 bool vfio_check_viommu_flags(VFIODevice *vdev, Error **errp)
 {
-    trace_host_iommu_wanted(vdev->name, vdev->viommu_flags);
+    trace_vfio_host_iommu_wanted(vdev->name, vdev->viommu_flags);
     if (!vfio_wants_nesting_parent(vdev)) {
         return true;
     }

@@ -1,7 +1,7 @@
 /*
  * What virtio-iommu tells of itself
  *
- * Called for query-viommu. It keeps no record of where its values come from.
+ * It keeps no record of where its values come from.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,7 +1,7 @@
 /*
  * What virtio-iommu tells of itself
  *
- * The map of virtio-iommu-info.c; included by it and by virtio-iommu.c.
+ * For query-viommu.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,8 +1,7 @@
 /*
  * What a vIOMMU wants from the attach of an assigned device
  *
- * Included by vIOMMUs, which implement PCIIOMMUOps.get_viommu_flags(), and
- * by whoever brings host devices (VFIO), who asks before it attaches them.
+ * PCIIOMMUOps.get_viommu_flags() is asked before the device is attached.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

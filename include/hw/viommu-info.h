@@ -1,9 +1,7 @@
 /*
  * What virtual IOMMUs tell of themselves
  *
- * The map of hw/core/viommu-info.c, which answers query-viommu and
- * query-host-iommu. Included by vIOMMUs, which implement the interface; knows
- * none of them.
+ * The interface that query-viommu and query-host-iommu look for.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

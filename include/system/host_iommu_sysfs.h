@@ -1,8 +1,7 @@
 /*
  * What sysfs tells of a host's IOMMU
  *
- * The map of backends/host_iommu_sysfs.c. Included by whoever fills
- * HostIOMMUDeviceCaps where no iommufd tells (VFIO's legacy backend).
+ * For HostIOMMUDeviceCaps, where no iommufd tells.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -41,6 +40,15 @@ bool host_iommu_sysfs_read(const char *folder, HostIOMMUDeviceCaps *caps);
  */
 char *host_iommu_sysfs_unit(const char *folder);
 
+/**
+ * host_iommu_sysfs_unreadable() - why a file of an IOMMU cannot be read
+ *
+ * @path: the file
+ *
+ * Returns: path and reason, which the caller frees; NULL: it can be read
+ */
+char *host_iommu_sysfs_unreadable(const char *path);
+
 #else /* !CONFIG_LINUX */
 
 static inline bool host_iommu_sysfs_read(const char *folder,
@@ -50,6 +58,11 @@ static inline bool host_iommu_sysfs_read(const char *folder,
 }
 
 static inline char *host_iommu_sysfs_unit(const char *folder)
+{
+    return NULL;
+}
+
+static inline char *host_iommu_sysfs_unreadable(const char *path)
 {
     return NULL;
 }

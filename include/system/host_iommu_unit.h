@@ -1,9 +1,8 @@
 /*
  * The host's IOMMUs, with or without an assigned device behind them
  *
- * The map of backends/host_iommu_unit.c. Included by whoever has to know what
- * a host can do before a device is there: query-host-iommu, and vIOMMUs whose
- * user names a host.
+ * What a host can do before a device is there: for query-host-iommu, and for
+ * vIOMMUs whose user names a host.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,8 +1,8 @@
 /*
- * Fields of VT-d's capability registers, as a host has them
+ * Fields of VT-d's capability registers that a host can limit
  *
- * Declared here once, for whoever reads HostIOMMUDeviceCaps.vtd. What the
- * registers of the emulated one hold is up to hw/i386/intel_iommu_internal.h.
+ * For the registers of a host, in HostIOMMUDeviceCaps.vtd, and for those of
+ * the emulated IOMMU.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -221,24 +221,26 @@ def migration_blocker(device: Device, host: int) -> str:
 
 def start_story(device: Device, backend: str, cap: str,
                 ecap: str) -> List[str]:
-    """What -trace 'host_iommu*' tells of a start on a host of 39 bits whose
+    """What -trace '*host_iommu*' tells of a start on a host of 39 bits whose
     sysfs shows @cap and @ecap."""
     source = 'iommufd' if backend == 'iommufd' else 'sysfs'
     return [
-        f'host_iommu_wanted {device.address}: the vIOMMU wants flags 0x0',
+        f'vfio_host_iommu_wanted {device.address}: the vIOMMU wants flags 0x0',
         f'host_iommu_learned {device.address}: host IOMMU dmar0 is intel-vtd '
         f'(source {source}), width 39, VT-d cap 0x{cap} ecap 0x{ecap}',
-        f'host_iommu_checked {device.address}: the host can back intel-iommu '
-        '(frozen 0)',
-        'host_iommu_adopted address-width: 48 before, 39 now, by '
+        f'vtd_host_iommu_checked {device.address}: the host can back '
+        'intel-iommu (frozen 0)',
+        'vtd_host_iommu_adopted address-width: 48 before, 39 now, by '
         f'{device.address} (host IOMMU dmar0)',
-        'host_iommu_frozen width 39, caching-mode 1 from now on']
+        'vtd_host_iommu_frozen width 39, caching-mode 1 from now on']
 
 
 def attach_events(host: Host, options: List[str], program: str) -> List[str]:
     """What a start of @program with @options traces of VFIO and iommufd, less
-    what differs from run to run."""
+    what differs from run to run, and what the base does not trace."""
     with host.guest([*options, '-trace', 'iommufd*', '-trace', 'vfio_*'],
                     program=program) as guest:
-        return re.sub(r'0x[0-9a-f]{9,}|(?<=fd=)\d+|\(\d+\)', 'N',
-                      guest.log()).splitlines()
+        events = re.sub(r'0x[0-9a-f]{9,}|(?<=fd=)\d+|\(\d+\)', 'N',
+                        guest.log()).splitlines()
+    return [event for event in events
+            if not event.startswith('vfio_host_iommu_')]

@@ -1,7 +1,7 @@
 /*
  * Folders that stand for the /sys of several kinds of host
  *
- * Included by qtests of query-host-iommu and of intel-iommu's host-iommu=.
+ * For query-host-iommu, and for intel-iommu's host-iommu=.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -1,8 +1,7 @@
 /*
  * What a guest can learn of its intel-iommu
  *
- * Registers by MMIO, the DMAR table by fw_cfg. Included by qtests of
- * intel-iommu.
+ * Registers by MMIO, the DMAR table by fw_cfg.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

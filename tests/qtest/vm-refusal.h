@@ -1,7 +1,7 @@
 /*
  * VMs that do not start, and devices that cannot be plugged
  *
- * Compares whole messages. Included by qtests of vIOMMUs and host devices.
+ * Compares whole messages.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -3,7 +3,7 @@
  *
  * Written from the specification (VT-d 3.6 to 3.8, 3.15, 7.1.2, chapter 9) and
  * for reading. Knows of ECAP what x-nested=on has, and of CAP a width of 48
- * bits and pages of 2 MiB and 1 GiB. Included by intel-iommu-walk-test.c.
+ * bits and pages of 2 MiB and 1 GiB.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

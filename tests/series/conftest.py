@@ -3,7 +3,7 @@
 
 There are two series, `early` and `late`.  `hooks` of the early one and `model`
 of the late one change hw/x.c at either end, `default` of the late one changes
-hw/y.c alone.  `model` replaces hw/old.c whole.
+hw/y.c alone.
 """
 
 import difflib
@@ -34,7 +34,6 @@ QEMU = {
     'hw/x.c': lines('x'),
     'hw/y.c': lines('y'),
     'hw/z.c': lines('z'),
-    'hw/old.c': lines('o'),
     'docs/index.rst': lines('d'),
     # reports each line that holds the marker
     'scripts/checkpatch.pl': r'''
@@ -49,14 +48,14 @@ exit($bad ? 1 : 0);
 OURS = {
     'include/new.h': 'new header\n',
     'hw/new.c': 'new code\n',
-    'hw/old.c': 'old code, written anew\n',
+    'hw/other.c': 'other code\n',
 }
 MAINTAINERS = '''Our entries.
 
 Host-aware vIOMMU
 S: Maintained
 F: hw/new.c
-F: hw/old.c
+F: hw/other.c
 F: include/new.h
 '''
 COVER = 'the subject of %s\n\nWhy %s.\n'
@@ -96,13 +95,10 @@ class Project:
                 **{f'series/{group}/cover-letter': COVER % (group, group)
                    for group in ('early', 'late')}}.items():
             self.write(self.top / path, text)
-        self.write(self.top / 'series/replaced', '# why\n'
-                   f'{hashlib.sha256(QEMU["hw/old.c"].encode()).hexdigest()}'
-                   '  hw/old.c\n')
         x, y = QEMU['hw/x.c'], QEMU['hw/y.c']
         hooked = x.replace('x3\n', 'x3\n  hook\n')
         self.topic('hooks', ['include/new.h'], hunk('hw/x.c', x, hooked))
-        self.topic('model', ['hw/new.c', 'hw/old.c'],
+        self.topic('model', ['hw/new.c', 'hw/other.c'],
                    hunk('hw/x.c', hooked, hooked.replace('x35', 'model')))
         self.topic('default', [], hunk('hw/y.c', y, y.replace('y7', 'auto')))
         self.order('hooks', 'model', 'default')

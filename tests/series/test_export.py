@@ -90,7 +90,7 @@ def test_cover_letter_has_subject_text_and_diffstat(project):
 def test_a_series_without_a_topic_is_none(project):
     project.order('model', 'default')
     x = QEMU['hw/x.c']
-    project.topic('model', ['hw/new.c', 'hw/old.c'],
+    project.topic('model', ['hw/new.c', 'hw/other.c'],
                   hunk('hw/x.c', x, x.replace('x35', 'model')))
     project.ok('export')
     assert [name for name in mails(project) if 'cover' in name] == [

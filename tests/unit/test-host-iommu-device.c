@@ -32,9 +32,9 @@ static Range *new_range(uint64_t lob, uint64_t upb)
     return range;
 }
 
-static bool fake_realize(HostIOMMUDevice *hiod, void *bringer, Error **errp)
+static bool fake_realize(HostIOMMUDevice *hiod, void *opaque, Error **errp)
 {
-    Host *host = bringer;
+    Host *host = opaque;
 
     hiod->name = g_strdup("fake");
     hiod->unit = g_strdup(host->unit);
@@ -138,7 +138,7 @@ static void test_known(void)
     assert_number(hiod, "vtd-cap", UINT64_MAX);
     assert_number(hiod, "vtd-ecap", 0x1234);
 
-    /* outlives its owner, as long as its bringer needs it */
+    /* outlives its owner, as long as its agent needs it */
     object_unref(owner);
     g_assert_cmpint(objects, ==, 1);
     assert_string(hiod, "name", "fake");
