@@ -1,11 +1,15 @@
 /*
  * What an assigned device can reach, beside what an emulated one can
  *
- * Each step edits one of the structures that translate for two devices, sends
+ * Each step edits one of the structures that translate for devices, sends
  * invalidations that the specification calls sufficient for it (VT-d 6.5.3,
  * and 6.1 for CAP.CM), and compares for addresses around what was edited:
  * what DMA through the tables comes to, what the devices' listeners have
  * mapped, as VFIO would have on a host, and what a walk here says.
+ *
+ * Two devices are always there; behind a root port, others are plugged and
+ * unplugged, and bridges with them, between steps and in the middle of one.
+ * Their structures are edited whether they are there or not.
  *
  * VTD_COMPARE_SEED in the environment is the seed, VTD_COMPARE_STEPS the number
  * of steps; a failure tells the seed and the step.
@@ -17,9 +21,12 @@
 #include "exec/memory.h"
 #include "qemu/cutils.h"
 #include "vtd-dma.h"
+#include "vtd-slot.h"
 
 #define STEPS           10000
 #define SAMPLES         4
+#define DEVICES         6
+#define COMPARED        2               /* devices, for each sample */
 #define STAGES          2
 
 typedef struct Variant {
@@ -28,6 +35,7 @@ typedef struct Variant {
     bool scalable;
     bool listens;
     unsigned int width;
+    Slot slot;                  /* what is there at start */
 } Variant;
 
 typedef struct Run {
@@ -37,6 +45,9 @@ typedef struct Run {
     uint32_t seed;
     unsigned int step;
     bool enabled;
+    Slot slot;                  /* what is behind the root port */
+    VtdDevice *dev[DEVICES];    /* one without a PCI device is not there */
+    VtdDevice plugged[DEVICES - 2];
     VtdStage stage[STAGES];
     uint64_t edited;            /* an address that the step was about */
     GString *story;             /* of the step */
@@ -44,6 +55,21 @@ typedef struct Run {
 
 /* The stages' domains come first, then those that entries are given */
 static const uint16_t domains[] = { DOMAIN, OTHER_DOMAIN, 0x1234 };
+
+/* Those that come and go: where they are, and what their requests have */
+static const struct Place {
+    Slot slot;
+    unsigned int device;
+    int addr;
+    uint16_t sid;
+    const char *id;
+} places[DEVICES - 2] = {
+    { ENDPOINT, 0, SLOT_ENDPOINT, SLOT_ENDPOINT, "behind" },
+    { SWITCH, 0, SLOT_BEHIND_SWITCH, SLOT_BEHIND_SWITCH, "behind" },
+    /* these two share an address space */
+    { BRIDGE, 4, SLOT_BEHIND(4), SLOT_BRIDGE_SID, "behind" },
+    { BRIDGE, 5, SLOT_BEHIND(5), SLOT_BRIDGE_SID, "other" },
+};
 
 /* Randomness */
 
@@ -59,7 +85,24 @@ static bool one_in(Run *r, unsigned int n)
 
 static VtdDevice *random_device(Run *r)
 {
-    return &r->guest->dev[below(r, ARRAY_SIZE(r->guest->dev))];
+    return r->dev[below(r, DEVICES)];
+}
+
+/* One that is there, as two are always */
+static VtdDevice *random_present(Run *r)
+{
+    VtdDevice *dev;
+
+    do {
+        dev = random_device(r);
+    } while (!dev->pci);
+    return dev;
+}
+
+/* One whose structures are edited: more often such that matter now */
+static VtdDevice *random_target(Run *r)
+{
+    return one_in(r, 3) ? random_device(r) : random_present(r);
 }
 
 static uint16_t random_domain(Run *r)
@@ -338,8 +381,8 @@ static void compare(Run *r)
         if (is_interrupt(addr) || addr >> 52 || addr < 1 * MiB) {
             continue;
         }
-        for (i = 0; i < ARRAY_SIZE(r->guest->dev); i++) {
-            VtdDevice *dev = &r->guest->dev[i];
+        for (i = 0; i < COMPARED; i++) {
+            VtdDevice *dev = random_present(r);
             Reached want = reach(r, dev, addr);
 
             /*
@@ -360,16 +403,18 @@ static void compare(Run *r)
             }
         }
     }
-    for (i = 0; r->variant->listens && i < ARRAY_SIZE(r->guest->dev); i++) {
-        VtdDevice *dev = &r->guest->dev[i];
-        uint64_t refused = vtd_device_register(dev, DMA_TESTDEV_REFUSED);
+    for (i = 0; r->variant->listens && i < DEVICES; i++) {
+        VtdDevice *dev = r->dev[i];
+        uint64_t refused;
 
+        if (!dev->pci) {
+            continue;
+        }
+        refused = vtd_device_register(dev, DMA_TESTDEV_REFUSED);
         check(r, dev, r->edited, !refused, "requests that no host takes",
               "%" PRIu64, refused);
     }
 }
-
-/* Invalidations: sufficient ones, and often more */
 
 static G_GNUC_PRINTF(2, 3) void tell(Run *r, const char *format, ...)
 {
@@ -379,6 +424,108 @@ static G_GNUC_PRINTF(2, 3) void tell(Run *r, const char *format, ...)
     va_start(args, format);
     g_string_append_vprintf(r->story, format, args);
     va_end(args);
+}
+
+/* Devices come and go */
+
+static void open_place(Run *r, int i)
+{
+    slot_open(r->guest, &r->plugged[i], places[i].addr, places[i].sid,
+              SLOT_BAR + i * 1 * MiB);
+}
+
+static void plug(Run *r, int i)
+{
+    tell(r, "plug %x", places[i].addr);
+    if (places[i].slot == ENDPOINT) {
+        slot_plug_endpoint(r->guest, places[i].id, r->variant->listens);
+    } else {
+        slot_plug_behind(r->guest, places[i].id, places[i].device,
+                         r->variant->listens);
+    }
+    open_place(r, i);
+}
+
+/* One or two devices, the bridge having its bus number by then */
+static void plug_bridge(Run *r)
+{
+    int i, first = below(r, ARRAY_SIZE(places));
+
+    tell(r, "plug a bridge");
+    slot_plug_bridge(r->guest);
+    slot_set_up(r->guest, BRIDGE);
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        if (places[i].slot == BRIDGE && i != first) {
+            plug(r, i);
+        }
+    }
+}
+
+/* All that is in the slot */
+static void unplug(Run *r)
+{
+    static const char *const ids[] = { NULL, "behind", "bridge", "up" };
+    static const unsigned int others[] = { 0, 0, 1, 3 };
+    unsigned int n = others[r->slot];
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        n += !!r->plugged[i].pci;
+        slot_close(&r->plugged[i]);
+    }
+    tell(r, "unplug %s, %u devices", ids[r->slot], n);
+    slot_unplug(r->guest, ids[r->slot], n);
+    r->slot = EMPTY;
+}
+
+static void plug_or_unplug_behind(Run *r)
+{
+    int i;
+
+    do {
+        i = below(r, ARRAY_SIZE(places));
+    } while (places[i].slot != BRIDGE);
+
+    if (r->plugged[i].pci) {
+        tell(r, "unplug %x", places[i].addr);
+        slot_close(&r->plugged[i]);
+        slot_unplug_behind(r->guest, places[i].id, places[i].device);
+    } else {
+        plug(r, i);
+    }
+}
+
+static void plug_or_unplug(Run *r)
+{
+    if (r->slot == BRIDGE && !one_in(r, 3)) {
+        plug_or_unplug_behind(r);
+        return;
+    }
+    if (r->slot != EMPTY) {
+        unplug(r);
+        if (one_in(r, 2)) {
+            return;
+        }
+    }
+    if (one_in(r, 3)) {
+        r->slot = ENDPOINT;
+        plug(r, 0);
+    } else {
+        r->slot = BRIDGE;
+        plug_bridge(r);
+    }
+}
+
+/*
+ * Invalidations: sufficient ones, and often more. Before them, a device may
+ * come that sees what was edited at once, or one go.
+ */
+
+static void before_invalidation(Run *r)
+{
+    if (one_in(r, 50)) {
+        plug_or_unplug(r);
+    }
 }
 
 static void invalidate_all(Run *r)
@@ -416,6 +563,7 @@ static void invalidate_pasid_cache(Run *r, uint16_t domain)
 /* After a change of the context entry of @dev, which was of @domain */
 static void invalidate_context(Run *r, VtdDevice *dev, uint16_t domain)
 {
+    before_invalidation(r);
     if (one_in(r, 10)) {
         invalidate_all(r);
         return;
@@ -437,6 +585,7 @@ static void invalidate_context(Run *r, VtdDevice *dev, uint16_t domain)
 static void invalidate_pasid(Run *r, VtdDevice *dev, uint16_t domain,
                              bool was_present)
 {
+    before_invalidation(r);
     if (one_in(r, 10)) {
         invalidate_all(r);
         return;
@@ -463,6 +612,7 @@ static void invalidate_pages(Run *r, uint64_t input, unsigned int level)
     bool by_page = level < 4 && !one_in(r, 4);
     int i;
 
+    before_invalidation(r);
     if (one_in(r, 20)) {
         invalidate_iotlb(r, domains[0]);
         vtd_invalidate_iotlb_global(r->guest);
@@ -588,7 +738,7 @@ static void use_stage(Run *r, VtdDevice *dev)
 
 static void edit_context(Run *r)
 {
-    VtdDevice *dev = random_device(r);
+    VtdDevice *dev = random_target(r);
     uint64_t low = vtd_load(r->guest, dev->context);
     uint16_t domain = domain_of(r, dev);
 
@@ -631,7 +781,7 @@ static void edit_context(Run *r)
 static void edit_pasid(Run *r)
 {
     static const unsigned int types[] = { 0, PGTT_FIRST, PGTT_NESTED, 5, 7 };
-    VtdDevice *dev = random_device(r);
+    VtdDevice *dev = random_target(r);
     uint64_t low = vtd_load(r->guest, dev->pasid_entry);
     uint16_t domain = domain_of(r, dev);
     bool was_present = low & ENTRY_P;
@@ -671,8 +821,8 @@ static void edit_pasid(Run *r)
 
 static void edit_root(Run *r)
 {
-    VtdDevice *dev = random_device(r);
-    uint64_t at = r->guest->root +
+    VtdDevice *dev = random_target(r);
+    uint64_t at = r->guest->root + (dev->sid >> 8) * 16 +
                   (r->variant->scalable ? (dev->sid & 128) / 16 : 0);
     bool present = vtd_load(r->guest, at) & ENTRY_P;
     int i;
@@ -683,9 +833,10 @@ static void edit_root(Run *r)
         invalidate_all(r);
         return;
     }
-    for (i = 0; i < ARRAY_SIZE(r->guest->dev); i++) {
-        invalidate_context(r, &r->guest->dev[i],
-                           domain_of(r, &r->guest->dev[i]));
+    for (i = 0; i < DEVICES; i++) {
+        if (r->dev[i]->sid >> 8 == dev->sid >> 8) {
+            invalidate_context(r, r->dev[i], domain_of(r, r->dev[i]));
+        }
     }
 }
 
@@ -706,10 +857,25 @@ static void set_root(Run *r)
                            (r->variant->scalable ? VTD_RTADDR_SCALABLE : 0));
 }
 
+/* Bridges have forgotten their buses */
+static void open_slot(Run *r)
+{
+    int i;
+
+    slot_set_up(r->guest, r->slot);
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        if (r->plugged[i].pci) {
+            slot_close(&r->plugged[i]);
+            open_place(r, i);
+        }
+    }
+}
+
 static void reset(Run *r)
 {
     tell(r, "reset");
     vtd_reset(r->guest);
+    open_slot(r);
     r->enabled = false;
     compare(r);
     set_root(r);
@@ -727,7 +893,9 @@ static void step(Run *r)
         switch_translation(r);
     } else if (n < 10) {
         edit_root(r);
-    } else if (n < 30) {
+    } else if (n < 14) {
+        plug_or_unplug(r);
+    } else if (n < 34) {
         edit_context(r);
     } else if (n < 60 && r->variant->scalable) {
         edit_pasid(r);
@@ -735,6 +903,44 @@ static void step(Run *r)
         edit_table(r);
     }
     compare(r);
+}
+
+static void set_up(Run *r)
+{
+    VtdGuest *guest = r->guest;
+    int i;
+
+    if (r->variant->scalable) {
+        vtd_set_up_scalable(guest);
+    } else {
+        vtd_set_up_legacy(guest);
+    }
+    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
+        r->dev[i] = &guest->dev[i];
+        use_stage(r, r->dev[i]);
+    }
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        VtdDevice *dev = &r->plugged[i];
+
+        r->dev[ARRAY_SIZE(guest->dev) + i] = dev;
+        dev->guest = guest;
+        dev->sid = places[i].sid;
+        if (i && dev->sid == dev[-1].sid) {
+            *dev = dev[-1];
+        } else if (r->variant->scalable) {
+            vtd_add_scalable(dev, 0x80 + i);
+        } else {
+            vtd_add_legacy(dev);
+        }
+        use_stage(r, dev);
+    }
+    slot_set_up(guest, r->slot);
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        /* of those behind a bridge, one */
+        if (places[i].slot == r->slot && !strcmp(places[i].id, "behind")) {
+            open_place(r, i);
+        }
+    }
 }
 
 static unsigned int from_environment(const char *name, unsigned int value)
@@ -752,6 +958,7 @@ static void test_random(const void *data)
     const Variant *variant = data;
     Run run = {
         .variant = variant,
+        .slot = variant->slot,
         .seed = from_environment("VTD_COMPARE_SEED", g_random_int()),
         .story = g_string_new(""),
     };
@@ -768,17 +975,13 @@ static void test_random(const void *data)
     for (i = 0; i < STAGES; i++) {
         run.stage[i] = vtd_second_stage(guest, i ? levels : 3);
     }
-    if (variant->scalable) {
-        vtd_set_up_scalable(guest);
-    } else {
-        vtd_set_up_legacy(guest);
-    }
-    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
-        use_stage(&run, &guest->dev[i]);
-    }
+    set_up(&run);
     switch_translation(&run);
     for (run.step = 0; run.step < steps; run.step++) {
         step(&run);
+    }
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        slot_close(&run.plugged[i]);
     }
     vtd_quit(guest);
     g_rand_free(run.rand);
@@ -788,14 +991,17 @@ static void test_random(const void *data)
 int main(int argc, char **argv)
 {
     static const Variant variants[] = {
-        { "legacy-39", ",caching-mode=on,aw-bits=39", false, true, 39 },
-        { "legacy-48", ",caching-mode=on", false, true, 48 },
-        { "scalable-39", ",caching-mode=on,aw-bits=39" SCALABLE, true, true,
-          39 },
-        { "scalable-48", ",caching-mode=on" SCALABLE, true, true, 48 },
+        { "legacy-39", ",caching-mode=on,aw-bits=39" SLOT_OPTIONS SLOT_BRIDGE,
+          false, true, 39, BRIDGE },
+        { "legacy-48", ",caching-mode=on" SLOT_OPTIONS SLOT_SWITCH,
+          false, true, 48, SWITCH },
+        { "scalable-39", ",caching-mode=on,aw-bits=39" SCALABLE
+          SLOT_OPTIONS SLOT_SWITCH, true, true, 39, SWITCH },
+        { "scalable-48", ",caching-mode=on" SCALABLE SLOT_OPTIONS SLOT_BRIDGE,
+          true, true, 48, BRIDGE },
         /* no device that listens is let near a vIOMMU that promises to snoop */
-        { "snoop", ",caching-mode=on,snoop-control=on" SCALABLE, true, false,
-          48 },
+        { "snoop", ",caching-mode=on,snoop-control=on" SCALABLE SLOT_OPTIONS,
+          true, false, 48, EMPTY },
     };
     int i;
 
