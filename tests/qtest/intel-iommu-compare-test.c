@@ -28,6 +28,7 @@
 #define DEVICES         6
 #define COMPARED        2               /* devices, for each sample */
 #define STAGES          2
+#define MAPPED          8
 
 typedef struct Variant {
     const char *name;
@@ -49,7 +50,9 @@ typedef struct Run {
     VtdDevice *dev[DEVICES];    /* one without a PCI device is not there */
     VtdDevice plugged[DEVICES - 2];
     VtdStage stage[STAGES];
+    unsigned int high_tables;   /* tables above 39 bits */
     uint64_t edited;            /* an address that the step was about */
+    uint64_t mapped[MAPPED];    /* some that were mapped once */
     GString *story;             /* of the step */
 } Run;
 
@@ -111,6 +114,17 @@ static uint16_t random_domain(Run *r)
 }
 
 /*
+ * Registers are no tables, but one of each device could be a page's entry: what
+ * a copy needs, which nobody makes
+ */
+#define ENTRY_IN_REGISTERS  (DMA_TESTDEV_LEN / 8)
+
+static void set_registers(VtdDevice *dev)
+{
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_LEN, VTD_DATA | SS_ALL);
+}
+
+/*
  * Few tables for all: the interrupts' range and what is beside it, and both
  * ends of what can be translated
  */
@@ -119,7 +133,9 @@ static uint64_t random_input(Run *r)
     static const unsigned int top[] = { 0, 0, 0, 1, 255 };
     static const unsigned int third[] = { 1, 3, 3, 510, 511 };
     static const unsigned int second[] = { 0, 502, 503, 503, 504, 511 };
-    static const unsigned int lowest[] = { 0, 1, 255, 256, 510, 511 };
+    static const unsigned int lowest[] = {
+        0, 1, ENTRY_IN_REGISTERS, 255, 256, 510, 511
+    };
 
     return top[below(r, ARRAY_SIZE(top))] * vtd_span(4) +
            third[below(r, ARRAY_SIZE(third))] * vtd_span(3) +
@@ -137,17 +153,40 @@ static uint64_t random_rights(Run *r)
     return one_in(r, 4) ? SS_R : one_in(r, 4) ? SS_W : SS_ALL;
 }
 
-/* Memory for data, now and then none */
+/* Whether faults are recorded is nothing to what is translated */
+static uint64_t random_present_bits(Run *r)
+{
+    return ENTRY_P | (one_in(r, 3) ? ENTRY_FPD : 0);
+}
+
+/* Memory for data, above 39 bits too; now and then none */
 static uint64_t random_output(Run *r, unsigned int level)
 {
+    bool high = one_in(r, 4);
+    uint64_t start = high ? VTD_HIGH_RAM + 1 * GiB : VTD_DATA;
+    uint64_t end = high ? VTD_HIGH_RAM_END : VTD_RAM_SIZE;
+
     if (one_in(r, 20)) {
-        return 64 * GiB;
+        return 2 * VTD_HIGH_RAM;
     }
     if (level == 3) {
-        return 1 * GiB;
+        return end - 1 * GiB;
     }
-    return (VTD_DATA + below(r, (VTD_RAM_SIZE - VTD_DATA) / VTD_PAGE) *
-                       VTD_PAGE) & -vtd_span(level);
+    return (start + below(r, (end - start) / VTD_PAGE) * VTD_PAGE) &
+           -vtd_span(level);
+}
+
+/* A page for a table */
+static uint64_t random_table(Run *r)
+{
+    uint64_t page;
+
+    if (!one_in(r, 4)) {
+        return vtd_page(r->guest);
+    }
+    page = VTD_HIGH_RAM + r->high_tables++ * VTD_PAGE;
+    g_assert_cmphex(page, <, VTD_HIGH_RAM + 1 * GiB);
+    return page;
 }
 
 /* What the tables say: a walk (VT-d 3.4, 3.7, chapter 9) */
@@ -159,14 +198,10 @@ typedef struct Reached {
 
 static const Reached nothing;
 
-static bool is_ram(uint64_t addr)
-{
-    return addr < VTD_RAM_SIZE;
-}
-
+/* Not of devices: their registers are no structures of the IOMMU */
 static uint64_t word(Run *r, uint64_t addr)
 {
-    return is_ram(addr) ? vtd_load(r->guest, addr) : 0;
+    return vtd_is_ram(r->guest, addr) ? vtd_load(r->guest, addr) : 0;
 }
 
 /* Above the host address width, 48 bits; the width given is that of inputs */
@@ -286,6 +321,12 @@ static Reached reach_scalable(Run *r, uint64_t root, VtdDevice *dev,
     }
 }
 
+static uint64_t root_entry(Run *r, VtdDevice *dev)
+{
+    return r->guest->root + (dev->sid >> 8) * 16 +
+           (r->variant->scalable ? (dev->sid & 128) / 16 : 0);
+}
+
 static Reached reach(Run *r, VtdDevice *dev, uint64_t addr)
 {
     uint64_t root = r->guest->root;
@@ -294,10 +335,10 @@ static Reached reach(Run *r, VtdDevice *dev, uint64_t addr)
     if (!r->enabled) {
         reached = pass_through(addr);
     } else if (r->variant->scalable) {
-        root = word(r, root + (dev->sid >> 8) * 16 + (dev->sid & 128) / 16);
+        root = word(r, root_entry(r, dev));
         reached = root & ENTRY_P ? reach_scalable(r, root, dev, addr) : nothing;
     } else {
-        root = word(r, root + (dev->sid >> 8) * 16);
+        root = word(r, root_entry(r, dev));
         reached = root & ENTRY_P ? reach_legacy(r, root, dev, addr) : nothing;
     }
     return reached;
@@ -376,6 +417,8 @@ static void compare(Run *r)
             /* about what was edited: in it, or just beside */
             addr = (r->edited & -vtd_span(random_level(r))) +
                    ((int)below(r, 3) - 1) * (int64_t)vtd_span(random_level(r));
+        } else if (n) {
+            addr = r->mapped[below(r, MAPPED)];
         }
         addr += below(r, VTD_PAGE / 8) * 8;
         if (is_interrupt(addr) || addr >> 52 || addr < 1 * MiB) {
@@ -394,7 +437,7 @@ static void compare(Run *r)
                                want.output < 4 * GiB))) {
                 continue;
             }
-            if (!is_ram(want.output)) {
+            if (!vtd_is_ram(r->guest, want.output)) {
                 want = nothing;
             }
             check_emulated(r, dev, addr, want);
@@ -432,6 +475,7 @@ static void open_place(Run *r, int i)
 {
     slot_open(r->guest, &r->plugged[i], places[i].addr, places[i].sid,
               SLOT_BAR + i * 1 * MiB);
+    set_registers(&r->plugged[i]);
 }
 
 static void plug(Run *r, int i)
@@ -560,6 +604,33 @@ static void invalidate_pasid_cache(Run *r, uint16_t domain)
     }
 }
 
+/* More than suffices, which changes nothing */
+static void invalidate_more(Run *r)
+{
+    VtdDevice *dev = random_present(r);
+    uint64_t addr = one_in(r, 2) ? r->edited : random_input(r);
+    unsigned int order = below(r, 53);
+    uint64_t start = order > 51 ? 0 : addr & -((uint64_t)VTD_PAGE << order);
+
+    switch (below(r, r->variant->scalable ? 4 : 2)) {
+    case 0:
+        tell(r, "[device TLB of %x, 2^%u]", dev->sid, order);
+        vtd_invalidate_device_tlb(dev, start, order);
+        break;
+    case 1:
+        vtd_invalidate_iotlb_pages(r->guest, random_domain(r),
+                                   addr & -VTD_PAGE, below(r, 19));
+        break;
+    case 2:
+        vtd_invalidate_pasid_pages(r->guest, random_domain(r), dev->pasid,
+                                   addr & -VTD_PAGE, order);
+        break;
+    default:
+        tell(r, "[device TLB of %x by PASID, 2^%u]", dev->sid, order);
+        vtd_invalidate_pasid_device_tlb(dev, one_in(r, 2), start, order);
+    }
+}
+
 /* After a change of the context entry of @dev, which was of @domain */
 static void invalidate_context(Run *r, VtdDevice *dev, uint16_t domain)
 {
@@ -601,7 +672,12 @@ static void invalidate_pasid(Run *r, VtdDevice *dev, uint16_t domain,
     } else {
         /* as Linux does with CAP.CM, whatever the type */
         tell(r, "[piotlb of domain %x, pasid %x]", domain, dev->pasid);
-        vtd_invalidate_pasid(r->guest, domain, dev->pasid);
+        if (one_in(r, 2)) {
+            vtd_invalidate_pasid(r->guest, domain, dev->pasid);
+        } else {
+            /* all its pages, as Linux says it for a user */
+            vtd_invalidate_pasid_pages(r->guest, domain, dev->pasid, 0, 52);
+        }
     }
 }
 
@@ -646,7 +722,7 @@ static uint64_t find_entry(Run *r, VtdStage *stage, uint64_t input,
         at = table + input / vtd_span(l) % 512 * 8;
         entry = vtd_load(r->guest, at);
         if (l == *level || is_page(entry, l) || !(entry & SS_ALL) ||
-            !is_ram(entry & ENTRY_ADDRESS)) {
+            !vtd_is_ram(r->guest, entry & ENTRY_ADDRESS)) {
             *level = l;
             return at;
         }
@@ -659,7 +735,7 @@ static uint64_t tables_to_page(Run *r, uint64_t input, uint64_t page,
                                unsigned int level, unsigned int top)
 {
     for (; level < top; level++) {
-        uint64_t table = vtd_page(r->guest);
+        uint64_t table = random_table(r);
 
         vtd_store(r->guest, table + input / vtd_span(level) % 512 * 8, page);
         page = table | SS_ALL;
@@ -677,7 +753,7 @@ static void edit_table(Run *r)
         input &= vtd_span(stage->levels) * 512 - 1;
     }
     r->edited = input;
-    switch (below(r, 8)) {
+    switch (below(r, 9)) {
     case 0:
     case 1:
     case 2:
@@ -686,6 +762,7 @@ static void edit_table(Run *r)
         page = random_output(r, level) | random_rights(r) |
                (level > 1 ? ENTRY_PS : 0);
         vtd_store(r->guest, at, tables_to_page(r, input, page, level, top));
+        r->mapped[below(r, MAPPED)] = input & -VTD_PAGE;
         tell(r, "map 0x%" PRIx64 " at level %u under level %u", input, level,
              top);
         break;
@@ -703,6 +780,16 @@ static void edit_table(Run *r)
         vtd_change(r->guest, at, 0, bit);
         tell(r, "set 0x%" PRIx64 " of 0x%" PRIx64 " at level %u", bit, input,
              top);
+        break;
+    case 7:
+        top = 2;
+        at = find_entry(r, stage, input, &top);
+        if (top == 2) {
+            input = (input & -vtd_span(2)) + ENTRY_IN_REGISTERS * VTD_PAGE;
+            r->edited = input;
+            vtd_store(r->guest, at, random_present(r)->bar.addr | SS_ALL);
+            tell(r, "registers as the table of 0x%" PRIx64, input);
+        }
         break;
     default:
         top = 1 + below(r, stage->levels);
@@ -731,8 +818,10 @@ static void use_stage(Run *r, VtdDevice *dev)
     tell(r, "device %x: stage %d, domain %x", dev->sid, n, domain);
     if (r->variant->scalable) {
         vtd_use_second(dev, &r->stage[n], domain);
+        vtd_change(r->guest, dev->pasid_entry, 0, random_present_bits(r));
     } else {
         vtd_use_legacy(dev, &r->stage[n], domain);
+        vtd_change(r->guest, dev->context, 0, random_present_bits(r));
     }
 }
 
@@ -742,7 +831,7 @@ static void edit_context(Run *r)
     uint64_t low = vtd_load(r->guest, dev->context);
     uint16_t domain = domain_of(r, dev);
 
-    switch (below(r, 4)) {
+    switch (below(r, 6)) {
     case 0:
         tell(r, "clear the context entry of %x", dev->sid);
         vtd_store(r->guest, dev->context, low & ~ENTRY_P);
@@ -764,8 +853,10 @@ static void edit_context(Run *r)
             uint64_t table = dev->pasid_entry & -VTD_PAGE;
 
             tell(r, "the context entry of %x", dev->sid);
-            vtd_store(r->guest, dev->context, (low & ENTRY_ADDRESS) | ENTRY_P);
-            vtd_store(r->guest, dev->pasid_dir, table | ENTRY_P);
+            vtd_store(r->guest, dev->context,
+                      (low & ENTRY_ADDRESS) | random_present_bits(r));
+            vtd_store(r->guest, dev->pasid_dir,
+                      table | random_present_bits(r));
         } else {
             use_stage(r, dev);
         }
@@ -786,7 +877,7 @@ static void edit_pasid(Run *r)
     uint16_t domain = domain_of(r, dev);
     bool was_present = low & ENTRY_P;
 
-    switch (below(r, 7)) {
+    switch (below(r, 10)) {
     case 0:
         tell(r, "clear the PASID entry of %x", dev->sid);
         vtd_store(r->guest, dev->pasid_entry, low & ~ENTRY_P);
@@ -819,13 +910,19 @@ static void edit_pasid(Run *r)
     invalidate_pasid(r, dev, domain, was_present);
 }
 
+/* One is away at most, as all the rest would be for nothing */
 static void edit_root(Run *r)
 {
     VtdDevice *dev = random_target(r);
-    uint64_t at = r->guest->root + (dev->sid >> 8) * 16 +
-                  (r->variant->scalable ? (dev->sid & 128) / 16 : 0);
-    bool present = vtd_load(r->guest, at) & ENTRY_P;
+    bool present = true;
+    uint64_t at;
     int i;
+
+    for (i = 0; i < DEVICES && present; i++) {
+        present = vtd_load(r->guest, root_entry(r, r->dev[i])) & ENTRY_P;
+        dev = present ? dev : r->dev[i];
+    }
+    at = root_entry(r, dev);
 
     tell(r, "root entry of %x: %d", dev->sid, !present);
     vtd_change(r->guest, at, ENTRY_P, present ? 0 : ENTRY_P);
@@ -862,6 +959,9 @@ static void open_slot(Run *r)
 {
     int i;
 
+    for (i = 0; i < ARRAY_SIZE(r->guest->dev); i++) {
+        set_registers(&r->guest->dev[i]);
+    }
     slot_set_up(r->guest, r->slot);
     for (i = 0; i < ARRAY_SIZE(places); i++) {
         if (r->plugged[i].pci) {
@@ -902,6 +1002,9 @@ static void step(Run *r)
     } else {
         edit_table(r);
     }
+    if (r->enabled && one_in(r, 4)) {
+        invalidate_more(r);
+    }
     compare(r);
 }
 
@@ -918,6 +1021,7 @@ static void set_up(Run *r)
     for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
         r->dev[i] = &guest->dev[i];
         use_stage(r, r->dev[i]);
+        set_registers(r->dev[i]);
     }
     for (i = 0; i < ARRAY_SIZE(places); i++) {
         VtdDevice *dev = &r->plugged[i];
@@ -969,8 +1073,7 @@ static void test_random(const void *data)
 
     g_test_message("VTD_COMPARE_SEED=%u", run.seed);
     run.rand = g_rand_new_with_seed(run.seed);
-    guest = (variant->listens ? vtd_start_listening :
-                                vtd_start)(variant->options);
+    guest = vtd_start_large(variant->options, variant->listens);
     run.guest = guest;
     for (i = 0; i < STAGES; i++) {
         run.stage[i] = vtd_second_stage(guest, i ? levels : 3);

@@ -22,12 +22,7 @@
 
 #define GSTS            0x1c
 #define GCMD            0x18
-#define FSTS            0x34
-#define IQH             0x80
-#define IQT             0x88
 #define TE              BIT(31)
-
-enum { DEVICE_TLB = 3, PASID_DEVICE_TLB = 8 };
 
 typedef struct Setup {
     VtdGuest *guest;
@@ -80,36 +75,13 @@ static void assert_mapped(Setup *setup, bool mapped)
                      0);
 }
 
-static void send_device_tlb(Setup *setup, uint64_t low, uint64_t high)
-{
-    VtdGuest *guest = setup->guest;
-    uint64_t at = guest->queue + guest->tail;
-
-    vtd_store(guest, at, low);
-    vtd_store(guest, at + 8, high);
-    guest->tail = (guest->tail + guest->descriptor_size) % VTD_PAGE;
-    vtd_writeq(guest, IQT, guest->tail);
-    g_assert_cmphex(vtd_readq(guest, IQH), ==, guest->tail);
-}
-
-/* 2^@order pages from @addr on, which is aligned to that (VT-d 6.5.2.5) */
 static void invalidate_device_tlb(Setup *setup, uint64_t addr,
                                   unsigned int order)
 {
-    uint64_t ones = order ? (VTD_PAGE << (order - 1)) - VTD_PAGE : 0;
-    VtdDevice *dev = setup->dev;
-
-    if (order > 51) {
-        ones = INT64_MAX & ~(VTD_PAGE - 1);
-    }
-    send_device_tlb(setup, DEVICE_TLB | (uint64_t)dev->sid << 32,
-                    addr | ones | !!order);
+    vtd_invalidate_device_tlb(setup->dev, addr, order);
     if (setup->scalable) {
-        send_device_tlb(setup, PASID_DEVICE_TLB | (uint64_t)dev->sid << 16 |
-                               (uint64_t)dev->pasid << 32,
-                        addr | ones | (uint64_t)!!order << 11);
-        send_device_tlb(setup, PASID_DEVICE_TLB | (uint64_t)dev->sid << 16,
-                        addr | ones | (uint64_t)!!order << 11 | 1);
+        vtd_invalidate_pasid_device_tlb(setup->dev, false, addr, order);
+        vtd_invalidate_pasid_device_tlb(setup->dev, true, addr, order);
     }
 }
 

@@ -34,13 +34,13 @@ static const unsigned int slots[] = { 5, 0x12 };
 
 /* The VM */
 
-static int create_ram(char **path)
+static int create_ram(char **path, uint64_t size)
 {
     g_autoptr(GError) err = NULL;
     int fd = g_file_open_tmp("vtd-guest-XXXXXX", path, &err);
 
     g_assert_no_error(err);
-    g_assert_cmpint(ftruncate(fd, VTD_RAM_SIZE), ==, 0);
+    g_assert_cmpint(ftruncate(fd, size), ==, 0);
     return fd;
 }
 
@@ -56,21 +56,24 @@ static void open_device(VtdGuest *guest, VtdDevice *dev, unsigned int slot)
 
 /* -device intel-iommu@options, and two of @device */
 static VtdGuest *start(const char *binary, const char *options,
-                       const char *device)
+                       const char *device, uint64_t ram_size)
 {
     VtdGuest *guest = g_new0(VtdGuest, 1);
     g_autofree char *path = NULL, *args = NULL;
-    int i, fd = create_ram(&path);
+    int i, fd = create_ram(&path, ram_size);
 
-    guest->ram = mmap(NULL, VTD_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                      fd, 0);
+    guest->ram_size = ram_size;
+    guest->ram = mmap(NULL, ram_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                      0);
     g_assert_true(guest->ram != MAP_FAILED);
     close(fd);
     args = g_strdup_printf(
-        "-nodefaults -M q35,memory-backend=ram -m 2G"
-        " -object memory-backend-file,id=ram,size=2G,share=on,mem-path=%s"
+        "-nodefaults -M q35,memory-backend=ram -m %" PRIu64 "G"
+        " -object memory-backend-file,id=ram,size=%" PRIu64 "G,share=on,"
+        "mem-path=%s"
         " -device intel-iommu%s -device %s,addr=%x -device %s,addr=%x",
-        path, options, device, slots[0], device, slots[1]);
+        ram_size / GiB, ram_size / GiB, path, options, device, slots[0],
+        device, slots[1]);
     guest->qts = qtest_init_with_env(binary, args, true);
     unlink(path);
 
@@ -84,17 +87,25 @@ static VtdGuest *start(const char *binary, const char *options,
 
 VtdGuest *vtd_start(const char *options)
 {
-    return start(NULL, options, "dma-testdev");
+    return start(NULL, options, "dma-testdev", VTD_RAM_SIZE);
 }
 
 VtdGuest *vtd_start_listening(const char *options)
 {
-    return start(NULL, options, "dma-testdev,listen=on");
+    return start(NULL, options, "dma-testdev,listen=on", VTD_RAM_SIZE);
+}
+
+VtdGuest *vtd_start_large(const char *options, bool listens)
+{
+    return start(NULL, options,
+                 listens ? "dma-testdev,listen=on" : "dma-testdev",
+                 VTD_HIGH_RAM_END - 4 * GiB + VTD_RAM_SIZE);
 }
 
 VtdGuest *vtd_start_edu(const char *binary, const char *options)
 {
-    return start(binary, options, "edu,dma_mask=0xffffffffffffffff");
+    return start(binary, options, "edu,dma_mask=0xffffffffffffffff",
+                 VTD_RAM_SIZE);
 }
 
 void vtd_quit(VtdGuest *guest)
@@ -106,7 +117,7 @@ void vtd_quit(VtdGuest *guest)
     }
     qpci_free_pc(guest->bus);
     qtest_quit(guest->qts);
-    munmap(guest->ram, VTD_RAM_SIZE);
+    munmap(guest->ram, guest->ram_size);
     g_free(guest);
 }
 
@@ -122,16 +133,29 @@ uint64_t vtd_page(VtdGuest *guest)
     return page;
 }
 
+bool vtd_is_ram(VtdGuest *guest, uint64_t addr)
+{
+    return addr < VTD_RAM_SIZE ||
+           (addr >= 4 * GiB && addr - 4 * GiB < guest->ram_size - VTD_RAM_SIZE);
+}
+
+/* q35 has the first 2 GiB of RAM below, and the others from 4 GiB on */
+static uint8_t *word_at(VtdGuest *guest, uint64_t addr)
+{
+    g_assert_cmphex(addr % 8, ==, 0);
+    g_assert_true(vtd_is_ram(guest, addr));
+    return guest->ram + (addr < 4 * GiB ? addr :
+                         addr - 4 * GiB + VTD_RAM_SIZE);
+}
+
 uint64_t vtd_load(VtdGuest *guest, uint64_t addr)
 {
-    g_assert_cmphex(addr, <=, VTD_RAM_SIZE - 8);
-    return ldq_le_p(guest->ram + addr);
+    return ldq_le_p(word_at(guest, addr));
 }
 
 void vtd_store(VtdGuest *guest, uint64_t addr, uint64_t value)
 {
-    g_assert_cmphex(addr, <=, VTD_RAM_SIZE - 8);
-    stq_le_p(guest->ram + addr, value);
+    stq_le_p(word_at(guest, addr), value);
 }
 
 void vtd_change(VtdGuest *guest, uint64_t addr, uint64_t clear, uint64_t set)
@@ -310,7 +334,10 @@ static void invalidate(VtdGuest *guest, uint64_t low, uint64_t high)
                     0);
 }
 
-enum { CONTEXT_CACHE = 1, IOTLB = 2, PASID_IOTLB = 6, PASID_CACHE = 7 };
+enum {
+    CONTEXT_CACHE = 1, IOTLB, DEVICE_TLB, PASID_IOTLB = 6, PASID_CACHE,
+    PASID_DEVICE_TLB,
+};
 
 /* The first word of these four kinds: its fields are at the same places */
 static uint64_t descriptor(unsigned int type, unsigned int granularity,
@@ -376,4 +403,29 @@ void vtd_invalidate_pasid_pages(VtdGuest *guest, uint16_t domain,
                                 unsigned int am)
 {
     invalidate(guest, descriptor(PASID_IOTLB, 3, domain, pasid), addr | am);
+}
+
+/* The size is in the address: below its lowest 0 from bit 12 on (6.5.2.5) */
+static uint64_t device_tlb_range(uint64_t addr, unsigned int order)
+{
+    uint64_t half = order ? BIT_ULL(12 + order - 1) : 0;
+
+    return addr | (half ? half - VTD_PAGE : 0);
+}
+
+void vtd_invalidate_device_tlb(VtdDevice *dev, uint64_t addr,
+                               unsigned int order)
+{
+    invalidate(dev->guest, DEVICE_TLB | (uint64_t)dev->sid << 32,
+               device_tlb_range(addr, order) | !!order);
+}
+
+void vtd_invalidate_pasid_device_tlb(VtdDevice *dev, bool global,
+                                     uint64_t addr, unsigned int order)
+{
+    invalidate(dev->guest,
+               PASID_DEVICE_TLB | (uint64_t)dev->sid << 16 |
+               (global ? 0 : (uint64_t)dev->pasid << 32),
+               device_tlb_range(addr, order) | (uint64_t)!!order << 11 |
+               global);
 }

@@ -30,6 +30,10 @@
 #define VTD_WINDOW          (256 * MiB)
 #define VTD_DATA            (512 * MiB)
 
+/* Above 2^39, where a VM that is large has RAM too; what is below has no use */
+#define VTD_HIGH_RAM        (512 * GiB)
+#define VTD_HIGH_RAM_END    (514 * GiB)
+
 /* Registers: bytes of all, and the one for the root table */
 #define VTD_REGISTERS_SIZE  0x230
 #define VTD_RTADDR          0x20
@@ -67,6 +71,7 @@ typedef struct VtdDevice {
  * @qts: the VM
  * @bus: the devices' bus
  * @ram: the VM's RAM, mapped
+ * @ram_size: its bytes
  * @next_page: address of the first page that was never used
  * @root: address of the root table
  * @queue: address of the invalidation queue, a page
@@ -79,6 +84,7 @@ typedef struct VtdGuest {
     QTestState *qts;
     QPCIBus *bus;
     uint8_t *ram;
+    uint64_t ram_size;
     uint64_t next_page;
     uint64_t root;
     uint64_t queue;
@@ -102,6 +108,8 @@ typedef struct VtdFault {
 VtdGuest *vtd_start(const char *options);
 /* The same with devices that listen, which want caching-mode=on */
 VtdGuest *vtd_start_listening(const char *options);
+/* The one or the other, with RAM up to VTD_HIGH_RAM_END */
+VtdGuest *vtd_start_large(const char *options, bool listens);
 /*
  * The first of the QEMU that @binary of the environment names, and with edu in
  * place of dma-testdev: a QEMU without this series has that one too
@@ -112,6 +120,8 @@ void vtd_quit(VtdGuest *guest);
 /* A page of RAM with zeros */
 uint64_t vtd_page(VtdGuest *guest);
 
+bool vtd_is_ram(VtdGuest *guest, uint64_t addr);
+/* Words at an address that is a multiple of 8 */
 uint64_t vtd_load(VtdGuest *guest, uint64_t addr);
 void vtd_store(VtdGuest *guest, uint64_t addr, uint64_t value);
 /* Clears and sets bits of the word at @addr */
@@ -171,5 +181,11 @@ void vtd_invalidate_pasid(VtdGuest *guest, uint16_t domain, uint32_t pasid);
 void vtd_invalidate_pasid_pages(VtdGuest *guest, uint16_t domain,
                                 uint32_t pasid, uint64_t addr,
                                 unsigned int am);
+/* 2^@order pages from @addr on, which is aligned to that; 52: all there are */
+void vtd_invalidate_device_tlb(VtdDevice *dev, uint64_t addr,
+                               unsigned int order);
+/* Of its RID_PASID, or of every PASID */
+void vtd_invalidate_pasid_device_tlb(VtdDevice *dev, bool global,
+                                     uint64_t addr, unsigned int order);
 
 #endif /* TESTS_VTD_GUEST_H */
