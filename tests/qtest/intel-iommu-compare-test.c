@@ -346,6 +346,15 @@ static Reached reach(Run *r, VtdDevice *dev, uint64_t addr)
 
 /* The comparison */
 
+/* What ends the test may be QEMU that ends */
+static void tell_step(void *opaque)
+{
+    Run *r = opaque;
+
+    g_printerr("%s, VTD_COMPARE_SEED=%u, step %u:%s\n", r->variant->name,
+               r->seed, r->step, r->story->str);
+}
+
 static G_GNUC_PRINTF(6, 7)
 void check(Run *r, VtdDevice *dev, uint64_t addr, bool good, const char *what,
            const char *format, ...)
@@ -359,10 +368,8 @@ void check(Run *r, VtdDevice *dev, uint64_t addr, bool good, const char *what,
     va_start(args, format);
     values = g_strdup_vprintf(format, args);
     va_end(args);
-    g_printerr("%s, VTD_COMPARE_SEED=%u, step %u:%s\n"
-               "device %02x, address 0x%" PRIx64 ": %s: %s\n",
-               r->variant->name, r->seed, r->step, r->story->str, dev->sid,
-               addr, what, values);
+    g_printerr("device %02x, address 0x%" PRIx64 ": %s: %s\n", dev->sid, addr,
+               what, values);
     g_test_fail();
     abort();
 }
@@ -1075,6 +1082,7 @@ static void test_random(const void *data)
     run.rand = g_rand_new_with_seed(run.seed);
     guest = vtd_start_large(variant->options, variant->listens);
     run.guest = guest;
+    qtest_add_abrt_handler(tell_step, &run);
     for (i = 0; i < STAGES; i++) {
         run.stage[i] = vtd_second_stage(guest, i ? levels : 3);
     }
@@ -1086,6 +1094,7 @@ static void test_random(const void *data)
     for (i = 0; i < ARRAY_SIZE(places); i++) {
         slot_close(&run.plugged[i]);
     }
+    qtest_remove_abrt_handler(&run);
     vtd_quit(guest);
     g_rand_free(run.rand);
     g_string_free(run.story, true);

@@ -91,28 +91,6 @@ static void assert_attached(VtdDevice *dev, unsigned int frame)
     g_assert_cmpuint(vtd_device_register(dev, DMA_TESTDEV_REFUSED), ==, 0);
 }
 
-/* Global Command and Global Status Registers, and their bits */
-#define GCMD            0xfed90018
-#define GSTS            0xfed9001c
-#define QIE             BIT(26)
-#define TE              BIT(31)
-
-static void disable(VtdGuest *guest)
-{
-    qtest_writel(guest->qts, GCMD, qtest_readl(guest->qts, GSTS) & QIE);
-}
-
-/* Translation on, with the queue that there is */
-static void enable(VtdGuest *guest)
-{
-    if (qtest_readl(guest->qts, GSTS) & QIE) {
-        qtest_writel(guest->qts, GCMD, TE | QIE);
-    } else {
-        guest->tail = 0;
-        vtd_enable(guest);
-    }
-}
-
 static void reset(VtdGuest *guest)
 {
     int i;
@@ -130,13 +108,13 @@ static void reset(VtdGuest *guest)
 
 static void visit_disable(VtdGuest *guest, uint16_t sid)
 {
-    disable(guest);
+    vtd_disable(guest);
 }
 
 static void visit_enable(VtdGuest *guest, uint16_t sid)
 {
-    disable(guest);
-    enable(guest);
+    vtd_disable(guest);
+    vtd_enable(guest);
 }
 
 static void visit_reset(VtdGuest *guest, uint16_t sid)
@@ -207,7 +185,7 @@ static void test_visit(const char *options, Slot slot, const Visit *visit)
     set_up_tables(guest, scalable);
     open_slot(guest, &dev, slot);
     attach(&dev, 0, scalable);
-    enable(guest);
+    vtd_enable(guest);
     assert_attached(&dev, 0);
 
     sid = dev.sid;
@@ -216,7 +194,7 @@ static void test_visit(const char *options, Slot slot, const Visit *visit)
 
     set_up_tables(guest, scalable);
     slot_set_up(guest, EMPTY);
-    enable(guest);
+    vtd_enable(guest);
     plug_bridge(guest);
     open_slot(guest, &dev, BRIDGE);
     attach(&dev, 1, scalable);
@@ -246,7 +224,7 @@ static void test_caches(void)
     set_up_tables(guest, false);
     open_slot(guest, &dev, BRIDGE);
     attach(&dev, 0, false);
-    enable(guest);
+    vtd_enable(guest);
     assert_attached(&dev, 0);
     unplug_slot(guest, &dev, BRIDGE);
 
@@ -267,7 +245,7 @@ static void test_same_devfn(void)
 
     set_up_tables(guest, false);
     open_slot(guest, &dev, EMPTY);
-    enable(guest);
+    vtd_enable(guest);
     for (i = 0; i < 4; i++) {
         slot_plug_endpoint(guest, "behind", true);
         open_slot(guest, &dev, ENDPOINT);
@@ -292,7 +270,7 @@ static void test_shared(void)
     slot_open(guest, &other, SLOT_BEHIND(5), SLOT_BRIDGE_SID,
               SLOT_BAR + 1 * MiB);
     attach(&dev, 0, false);
-    enable(guest);
+    vtd_enable(guest);
     assert_attached(&dev, 0);
     assert_attached(&other, 0);
     slot_close(&other);
@@ -328,12 +306,12 @@ static void assert_model(const Model *m, VtdDevice *dev)
 static void start_again(VtdGuest *guest, Model *m, VtdDevice *dev,
                         bool scalable)
 {
-    disable(guest);
+    vtd_disable(guest);
     set_up_tables(guest, scalable);
     slot_close(dev);
     open_slot(guest, dev, m->slot);
     m->attached = false;
-    enable(guest);
+    vtd_enable(guest);
     m->translates = true;
 }
 
@@ -357,7 +335,7 @@ static void step(VtdGuest *guest, Model *m, VtdDevice *dev, bool scalable)
         m->attached = false;
         break;
     case 2:
-        disable(guest);
+        vtd_disable(guest);
         m->translates = false;
         break;
     case 3:

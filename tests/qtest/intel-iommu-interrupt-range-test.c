@@ -20,10 +20,6 @@
 #define BEFORE          (VTD_INTERRUPTS - VTD_PAGE)
 #define BEHIND          (VTD_INTERRUPTS + 1 * MiB)
 
-#define GSTS            0x1c
-#define GCMD            0x18
-#define TE              BIT(31)
-
 typedef struct Setup {
     VtdGuest *guest;
     VtdDevice *dev;
@@ -168,18 +164,13 @@ static void test_page(const void *options)
 static void test_off(const void *options)
 {
     Setup setup;
-    QTestState *qts;
-    uint64_t base = 0xfed90000;
-    uint32_t status;
 
     set_up(&setup, options);
-    qts = setup.guest->qts;
-    status = qtest_readl(qts, base + GSTS) & 0x96ffffff;
-    qtest_writel(qts, base + GCMD, status & ~TE);
+    vtd_disable(setup.guest);
     g_assert_cmpuint(vtd_host_mapping(setup.dev, BEFORE).perm, ==, IOMMU_NONE);
     g_assert_cmphex(vtd_host_mapping(setup.dev, FRAME(0)).output, ==, FRAME(0));
 
-    qtest_writel(qts, base + GCMD, status | TE);
+    vtd_enable(setup.guest);
     assert_mapped(&setup, true);
     vtd_quit(setup.guest);
 }

@@ -196,23 +196,23 @@ void vtd_set_root(VtdGuest *guest, uint64_t rtaddr)
     command(guest, GCMD_SRTP);
 }
 
-/* A queue of one page, with descriptors of 256 bits where there are any */
-static void enable_queue(VtdGuest *guest)
+void vtd_enable_queue(VtdGuest *guest, unsigned int descriptor_size)
 {
-    bool wide = vtd_readq(guest, ECAP) & ECAP_SMTS;
-
     guest->queue = guest->queue ?: vtd_page(guest);
     guest->tail = 0;
-    guest->descriptor_size = wide ? 32 : 16;
+    guest->descriptor_size = descriptor_size;
     vtd_writeq(guest, IQT, 0);
-    vtd_writeq(guest, IQA, guest->queue | (wide ? IQA_DW : 0));
+    vtd_writeq(guest, IQA,
+               guest->queue | (descriptor_size == 32 ? IQA_DW : 0));
     command(guest, GCMD_QIE);
 }
 
+/* With descriptors of 256 bits where there are any */
 void vtd_enable(VtdGuest *guest)
 {
     if (!(qtest_readl(guest->qts, REGISTERS + GSTS) & GCMD_QIE)) {
-        enable_queue(guest);
+        vtd_enable_queue(guest,
+                         vtd_readq(guest, ECAP) & ECAP_SMTS ? 32 : 16);
     }
     command(guest, GCMD_TE);
 }
@@ -321,17 +321,33 @@ void vtd_edu_dma(VtdDevice *dev, uint64_t iova, bool is_write)
 
 /* Invalidations */
 
+bool vtd_submit(VtdGuest *guest, const uint64_t *words)
+{
+    unsigned int i, tail = (guest->tail + guest->descriptor_size) % VTD_PAGE;
+
+    for (i = 0; i < guest->descriptor_size / 8; i++) {
+        vtd_store(guest, guest->queue + guest->tail + i * 8, words[i]);
+    }
+    vtd_writeq(guest, IQT, tail);
+    if (qtest_readl(guest->qts, REGISTERS + FSTS) & FSTS_IQE) {
+        g_assert_cmphex(vtd_readq(guest, IQH), ==, guest->tail);
+        return false;
+    }
+    g_assert_cmphex(vtd_readq(guest, IQH), ==, tail);
+    guest->tail = tail;
+    return true;
+}
+
+void vtd_clear_queue_error(VtdGuest *guest)
+{
+    qtest_writel(guest->qts, REGISTERS + FSTS, FSTS_IQE);
+}
+
 static void invalidate(VtdGuest *guest, uint64_t low, uint64_t high)
 {
-    uint64_t at = guest->queue + guest->tail;
+    const uint64_t words[4] = { low, high };
 
-    vtd_store(guest, at, low);
-    vtd_store(guest, at + 8, high);
-    guest->tail = (guest->tail + guest->descriptor_size) % VTD_PAGE;
-    vtd_writeq(guest, IQT, guest->tail);
-    g_assert_cmphex(vtd_readq(guest, IQH), ==, guest->tail);
-    g_assert_cmphex(qtest_readl(guest->qts, REGISTERS + FSTS) & FSTS_IQE, ==,
-                    0);
+    g_assert_true(vtd_submit(guest, words));
 }
 
 enum {
@@ -428,4 +444,34 @@ void vtd_invalidate_pasid_device_tlb(VtdDevice *dev, bool global,
                (global ? 0 : (uint64_t)dev->pasid << 32),
                device_tlb_range(addr, order) | (uint64_t)!!order << 11 |
                global);
+}
+
+/* Tests of the queue */
+
+static const VtdQueueMode queue_modes[] = {
+    { "legacy", "", 16 },
+    { "scalable-128", ",x-scalable-mode=on", 16 },
+    { "scalable-256", ",x-scalable-mode=on", 32 },
+    { "stage-1", ",x-scalable-mode=on,x-flts=on", 32 },
+};
+
+VtdGuest *vtd_start_queue(const VtdQueueMode *mode)
+{
+    VtdGuest *guest = vtd_start(mode->options);
+
+    vtd_enable_queue(guest, mode->descriptor_size);
+    return guest;
+}
+
+void vtd_add_queue_tests(const char *before, const char *after,
+                         void (*test)(const void *mode))
+{
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(queue_modes); i++) {
+        g_autofree char *path = g_strconcat(before, queue_modes[i].name, after,
+                                            NULL);
+
+        qtest_add_data_func(path, &queue_modes[i], test);
+    }
 }

@@ -130,6 +130,27 @@ void vtd_change(VtdGuest *guest, uint64_t addr, uint64_t clear, uint64_t set);
 uint64_t vtd_readq(VtdGuest *guest, unsigned int reg);
 void vtd_writeq(VtdGuest *guest, unsigned int reg, uint64_t value);
 
+/* A queue of one page, with descriptors of 16 or 32 bytes */
+void vtd_enable_queue(VtdGuest *guest, unsigned int descriptor_size);
+/*
+ * Returns: whether the queue went past a descriptor of these @words; if not, it
+ * stopped there, with IQE set, and the next descriptor takes the place of this
+ */
+bool vtd_submit(VtdGuest *guest, const uint64_t *words);
+void vtd_clear_queue_error(VtdGuest *guest);
+
+/* What a queue can be: options of intel-iommu, and bytes of a descriptor */
+typedef struct VtdQueueMode {
+    const char *name, *options;
+    unsigned int descriptor_size;
+} VtdQueueMode;
+
+/* A test for each mode, which is passed to it; its name is between the two */
+void vtd_add_queue_tests(const char *before, const char *after,
+                         void (*test)(const void *mode));
+/* The VM with a queue of that mode */
+VtdGuest *vtd_start_queue(const VtdQueueMode *mode);
+
 /* VTD_REGISTERS_SIZE bytes, the Fault Recording Register being the last */
 void vtd_read_registers(VtdGuest *guest, uint8_t *registers);
 
