@@ -358,8 +358,8 @@ static void step(VtdGuest *guest, Model *m, VtdDevice *dev, bool scalable)
         }
         break;
     default:
-        visits[g_test_rand_int_range(3, ARRAY_SIZE(visits))].act(guest,
-                                                                 SLOT_BRIDGE_SID);
+        visits[g_test_rand_int_range(3, ARRAY_SIZE(visits))].act(
+            guest, SLOT_BRIDGE_SID);
         break;
     }
 }
