@@ -37,6 +37,7 @@ typedef struct Variant {
     bool listens;
     unsigned int width;
     Slot slot;                  /* what is there at start */
+    bool first_stage;
 } Variant;
 
 typedef struct Run {
@@ -121,7 +122,7 @@ static uint16_t random_domain(Run *r)
 
 static void set_registers(VtdDevice *dev)
 {
-    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_LEN, VTD_DATA | SS_ALL);
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_LEN, VTD_DATA | FS_ALL);
 }
 
 /*
@@ -148,8 +149,22 @@ static unsigned int random_level(Run *r)
     return one_in(r, 6) ? 3 : one_in(r, 2) ? 2 : 1;
 }
 
+/* What an entry has for all, and what has none of it translates nothing */
+static uint64_t all_rights(Run *r)
+{
+    return r->variant->first_stage ? FS_ALL : SS_ALL;
+}
+
+static bool is_present(Run *r, uint64_t entry)
+{
+    return entry & (r->variant->first_stage ? FS_P : SS_ALL);
+}
+
 static uint64_t random_rights(Run *r)
 {
+    if (r->variant->first_stage) {
+        return FS_P | (one_in(r, 4) ? 0 : FS_RW) | (one_in(r, 20) ? 0 : FS_US);
+    }
     return one_in(r, 4) ? SS_R : one_in(r, 4) ? SS_W : SS_ALL;
 }
 
@@ -194,6 +209,7 @@ static uint64_t random_table(Run *r)
 typedef struct Reached {
     unsigned int perm;          /* IOMMUAccessFlags */
     uint64_t output;
+    uint64_t entry[5];          /* of a first stage: by level; or 0 */
 } Reached;
 
 static const Reached nothing;
@@ -248,6 +264,36 @@ static Reached walk(Run *r, uint64_t table, unsigned int levels, uint64_t addr)
                         (rights & SS_W ? IOMMU_WO : 0),
                 .output = page + addr % vtd_span(level),
             };
+        }
+        table = entry & ENTRY_ADDRESS;
+    }
+}
+
+/* Without PASID, requests are those of a user (VT-d 3.6) */
+static Reached walk_first_stage(Run *r, uint64_t table, uint64_t addr)
+{
+    Reached reached = { };
+    uint64_t entry, at, rights = FS_ALL, bits;
+    unsigned int level;
+
+    if (addr >> 47) {
+        return nothing;
+    }
+    for (level = 4; ; level--) {
+        at = table + addr / vtd_span(level) % 512 * 8;
+        entry = word(r, at);
+        rights &= entry;
+        bits = above_width() | (level == 4 ? ENTRY_PS : 0);
+        if (~rights & (FS_P | FS_US) || entry & bits) {
+            return nothing;
+        }
+        reached.entry[level] = at;
+        if (is_page(entry, level)) {
+            uint64_t page = entry & ENTRY_ADDRESS & -vtd_span(level);
+
+            reached.perm = rights & FS_RW ? IOMMU_RW : IOMMU_RO;
+            reached.output = page + addr % vtd_span(level);
+            return reached;
         }
         table = entry & ENTRY_ADDRESS;
     }
@@ -311,8 +357,13 @@ static Reached reach_scalable(Run *r, uint64_t root, VtdDevice *dev,
         return nothing;
     }
     switch (extract64(low, 6, 3)) {
+    case PGTT_FIRST:
+        return r->variant->first_stage ?
+               walk_first_stage(r, word(r, pe + 16) & ENTRY_ADDRESS, addr) :
+               nothing;
     case PGTT_SECOND:
-        return walk_second_stage(r, low & ENTRY_ADDRESS, extract64(low, 2, 3),
+        return r->variant->first_stage ? nothing :
+               walk_second_stage(r, low & ENTRY_ADDRESS, extract64(low, 2, 3),
                                  addr);
     case PGTT_PASS_THROUGH:
         return pass_through(addr);
@@ -374,10 +425,37 @@ void check(Run *r, VtdDevice *dev, uint64_t addr, bool good, const char *what,
     abort();
 }
 
+/* Accessed in all entries, and Dirty in that of the page, as @dirty says */
+static void check_flags(Run *r, VtdDevice *dev, uint64_t addr, Reached want,
+                        bool dirty)
+{
+    unsigned int level;
+
+    for (level = 4; level && want.entry[level]; level--) {
+        bool is_leaf = level == 1 || !want.entry[level - 1];
+        uint64_t entry = word(r, want.entry[level]);
+
+        check(r, dev, addr, entry & FS_A, "Accessed is not set",
+              "0x%" PRIx64 ", level %u", entry, level);
+        check(r, dev, addr, !is_leaf || dirty == !!(entry & FS_D), "Dirty",
+              "0x%" PRIx64 ", level %u", entry, level);
+    }
+}
+
+/* Whether the page is dirty already */
+static bool is_dirty(Run *r, Reached want)
+{
+    unsigned int level;
+
+    for (level = 1; level < 4 && !want.entry[level]; level++) {
+    }
+    return word(r, want.entry[level]) & FS_D;
+}
+
 static void check_emulated(Run *r, VtdDevice *dev, uint64_t addr, Reached want)
 {
     uint64_t value = fresh_value(), data = 0;
-    bool loads, stores;
+    bool loads, stores, dirty = is_dirty(r, want);
 
     if (want.perm) {
         vtd_store(r->guest, want.output, value);
@@ -389,11 +467,18 @@ static void check_emulated(Run *r, VtdDevice *dev, uint64_t addr, Reached want)
           "0x%" PRIx64 ", 0x%" PRIx64 " is at 0x%" PRIx64, data, value,
           want.output);
 
+    if (loads) {
+        check_flags(r, dev, addr, want, dirty);
+    }
+
     stores = vtd_device_store(dev, addr, ~value);
     check(r, dev, addr, stores == !!(want.perm & IOMMU_WO), "DMA writes",
           "%d, the tables say %d", stores, !stores);
     check(r, dev, addr, !stores || vtd_load(r->guest, want.output) == ~value,
           "DMA writes to elsewhere", "not to 0x%" PRIx64, want.output);
+    if (stores) {
+        check_flags(r, dev, addr, want, true);
+    }
 }
 
 static void check_host(Run *r, VtdDevice *dev, uint64_t addr, Reached want)
@@ -688,6 +773,17 @@ static void invalidate_pasid(Run *r, VtdDevice *dev, uint16_t domain,
     }
 }
 
+static void invalidate_pasid_pages(Run *r, uint16_t domain, uint64_t addr,
+                                   unsigned int am)
+{
+    int i;
+
+    for (i = 0; i < DEVICES; i++) {
+        vtd_invalidate_pasid_pages(r->guest, domain, r->dev[i]->pasid, addr,
+                                   am);
+    }
+}
+
 /* After a change of an entry for @input, whose table is at @level */
 static void invalidate_pages(Run *r, uint64_t input, unsigned int level)
 {
@@ -702,13 +798,14 @@ static void invalidate_pages(Run *r, uint64_t input, unsigned int level)
         return;
     }
     for (i = 0; i < ARRAY_SIZE(domains); i++) {
-        if (by_page) {
-            uint64_t addr = input & -VTD_PAGE;
+        uint64_t addr = input & -VTD_PAGE;
 
-            /* hardware ignores what is below the mask */
-            vtd_invalidate_iotlb_pages(r->guest, domains[i],
-                                       one_in(r, 2) ? addr :
-                                       addr & -vtd_span(level), am);
+        /* hardware ignores what is below the mask */
+        addr = one_in(r, 2) ? addr : addr & -vtd_span(level);
+        if (by_page && r->variant->first_stage) {
+            invalidate_pasid_pages(r, domains[i], addr, am);
+        } else if (by_page) {
+            vtd_invalidate_iotlb_pages(r->guest, domains[i], addr, am);
         } else {
             vtd_invalidate_iotlb_domain(r->guest, domains[i]);
         }
@@ -728,7 +825,7 @@ static uint64_t find_entry(Run *r, VtdStage *stage, uint64_t input,
     for (l = stage->levels; ; l--) {
         at = table + input / vtd_span(l) % 512 * 8;
         entry = vtd_load(r->guest, at);
-        if (l == *level || is_page(entry, l) || !(entry & SS_ALL) ||
+        if (l == *level || is_page(entry, l) || !is_present(r, entry) ||
             !vtd_is_ram(r->guest, entry & ENTRY_ADDRESS)) {
             *level = l;
             return at;
@@ -745,7 +842,7 @@ static uint64_t tables_to_page(Run *r, uint64_t input, uint64_t page,
         uint64_t table = random_table(r);
 
         vtd_store(r->guest, table + input / vtd_span(level) % 512 * 8, page);
-        page = table | SS_ALL;
+        page = table | all_rights(r);
     }
     return page;
 }
@@ -794,15 +891,16 @@ static void edit_table(Run *r)
         if (top == 2) {
             input = (input & -vtd_span(2)) + ENTRY_IN_REGISTERS * VTD_PAGE;
             r->edited = input;
-            vtd_store(r->guest, at, random_present(r)->bar.addr | SS_ALL);
+            vtd_store(r->guest, at, random_present(r)->bar.addr |
+                                    all_rights(r));
             tell(r, "registers as the table of 0x%" PRIx64, input);
         }
         break;
     default:
         top = 1 + below(r, stage->levels);
         at = find_entry(r, stage, input, &top);
-        if (vtd_load(r->guest, at) & SS_ALL) {
-            vtd_change(r->guest, at, SS_ALL, random_rights(r));
+        if (is_present(r, vtd_load(r->guest, at))) {
+            vtd_change(r->guest, at, all_rights(r), random_rights(r));
             tell(r, "other rights of 0x%" PRIx64 " at level %u", input, top);
         }
     }
@@ -823,7 +921,11 @@ static void use_stage(Run *r, VtdDevice *dev)
     uint16_t domain = one_in(r, 4) ? random_domain(r) : domains[n];
 
     tell(r, "device %x: stage %d, domain %x", dev->sid, n, domain);
-    if (r->variant->scalable) {
+    if (r->variant->first_stage) {
+        vtd_use_first(dev, &r->stage[n], domain);
+        vtd_change(r->guest, dev->pasid_entry, 0,
+                   PASID_AW(4) | random_present_bits(r));
+    } else if (r->variant->scalable) {
         vtd_use_second(dev, &r->stage[n], domain);
         vtd_change(r->guest, dev->pasid_entry, 0, random_present_bits(r));
     } else {
@@ -878,7 +980,9 @@ static void edit_context(Run *r)
 
 static void edit_pasid(Run *r)
 {
-    static const unsigned int types[] = { 0, PGTT_FIRST, PGTT_NESTED, 5, 7 };
+    const unsigned int types[] = {
+        0, r->variant->first_stage ? PGTT_SECOND : PGTT_FIRST, PGTT_NESTED, 5, 7
+    };
     VtdDevice *dev = random_target(r);
     uint64_t low = vtd_load(r->guest, dev->pasid_entry);
     uint16_t domain = domain_of(r, dev);
@@ -900,6 +1004,9 @@ static void edit_pasid(Run *r)
                    PASID_PGTT(types[below(r, ARRAY_SIZE(types))]));
         break;
     case 3:
+        if (r->variant->first_stage) {
+            break;
+        }
         tell(r, "other levels of %x", dev->sid);
         vtd_change(r->guest, dev->pasid_entry, PASID_AW_MASK,
                    (uint64_t)below(r, 4) << 2);
@@ -1084,7 +1191,8 @@ static void test_random(const void *data)
     run.guest = guest;
     qtest_add_abrt_handler(tell_step, &run);
     for (i = 0; i < STAGES; i++) {
-        run.stage[i] = vtd_second_stage(guest, i ? levels : 3);
+        run.stage[i] = variant->first_stage ? vtd_first_stage(guest) :
+                       vtd_second_stage(guest, i ? levels : 3);
     }
     set_up(&run);
     switch_translation(&run);
@@ -1114,6 +1222,9 @@ int main(int argc, char **argv)
         /* no device that listens is let near a vIOMMU that promises to snoop */
         { "snoop", ",caching-mode=on,snoop-control=on" SCALABLE SLOT_OPTIONS,
           true, false, 48, EMPTY },
+        /* what the host's IOMMU would walk, and no listener hears of */
+        { "first-stage", ",caching-mode=on" FIRST_STAGE SLOT_OPTIONS,
+          true, false, 48, EMPTY, true },
     };
     int i;
 

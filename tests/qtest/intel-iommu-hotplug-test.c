@@ -174,31 +174,44 @@ static const struct {
     { "switch/scalable", SCALABLE PORT_OPTIONS SLOT_SWITCH, SWITCH },
 };
 
-/* Unplugs, visits, and has a bridge in the same place serve the next device */
-static void test_visit(const char *options, Slot slot, const Visit *visit)
+/* The VM with a device behind the port that translates */
+static VtdGuest *start_attached(const char *options, Slot slot, VtdDevice *dev)
 {
     VtdGuest *guest = vtd_start_listening(options);
     bool scalable = is_scalable(options);
-    VtdDevice dev;
-    uint16_t sid;
 
     set_up_tables(guest, scalable);
-    open_slot(guest, &dev, slot);
-    attach(&dev, 0, scalable);
+    open_slot(guest, dev, slot);
+    attach(dev, 0, scalable);
     vtd_enable(guest);
-    assert_attached(&dev, 0);
+    assert_attached(dev, 0);
+    return guest;
+}
 
-    sid = dev.sid;
+/* One behind the next bridge, which finds nothing of what was there */
+static void attach_next(VtdGuest *guest, VtdDevice *dev, bool scalable)
+{
+    plug_bridge(guest);
+    open_slot(guest, dev, BRIDGE);
+    attach(dev, 1, scalable);
+    assert_reads(dev, NARROW_IOVA, FRAME(1));
+}
+
+/* Unplugs, visits, and has a bridge in the same place serve the next device */
+static void test_visit(const char *options, Slot slot, const Visit *visit)
+{
+    VtdDevice dev;
+    VtdGuest *guest = start_attached(options, slot, &dev);
+    bool scalable = is_scalable(options);
+    uint16_t sid = dev.sid;
+
     unplug_slot(guest, &dev, slot);
     visit->act(guest, sid);
 
     set_up_tables(guest, scalable);
     slot_set_up(guest, EMPTY);
     vtd_enable(guest);
-    plug_bridge(guest);
-    open_slot(guest, &dev, BRIDGE);
-    attach(&dev, 1, scalable);
-    assert_reads(&dev, NARROW_IOVA, FRAME(1));
+    attach_next(guest, &dev, scalable);
     assert_attached(&dev, 1);
 
     unplug_slot(guest, &dev, BRIDGE);
@@ -218,20 +231,11 @@ static void test_case(gconstpointer data)
 /* What was cached for a bus's source-ids is not the next bus's */
 static void test_caches(void)
 {
-    VtdGuest *guest = vtd_start_listening(PORT_OPTIONS SLOT_BRIDGE);
     VtdDevice dev;
+    VtdGuest *guest = start_attached(PORT_OPTIONS SLOT_BRIDGE, BRIDGE, &dev);
 
-    set_up_tables(guest, false);
-    open_slot(guest, &dev, BRIDGE);
-    attach(&dev, 0, false);
-    vtd_enable(guest);
-    assert_attached(&dev, 0);
     unplug_slot(guest, &dev, BRIDGE);
-
-    plug_bridge(guest);
-    open_slot(guest, &dev, BRIDGE);
-    attach(&dev, 1, false);
-    assert_reads(&dev, NARROW_IOVA, FRAME(1));
+    attach_next(guest, &dev, false);
     slot_close(&dev);
     vtd_quit(guest);
 }
