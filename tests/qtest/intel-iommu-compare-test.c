@@ -445,9 +445,10 @@ static void check_flags(Run *r, VtdDevice *dev, uint64_t addr, Reached want,
 /* Whether the page is dirty already */
 static bool is_dirty(Run *r, Reached want)
 {
-    unsigned int level;
+    unsigned int level = 1;
 
-    for (level = 1; level < 4 && !want.entry[level]; level++) {
+    while (level < 4 && !want.entry[level]) {
+        level++;
     }
     return word(r, want.entry[level]) & FS_D;
 }
