@@ -586,13 +586,13 @@ static void plug(Run *r, int i)
 /* One or two devices, the bridge having its bus number by then */
 static void plug_bridge(Run *r)
 {
-    int i, first = below(r, ARRAY_SIZE(places));
+    int i, missing = below(r, ARRAY_SIZE(places));
 
     tell(r, "plug a bridge");
     slot_plug_bridge(r->guest);
     slot_set_up(r->guest, BRIDGE);
     for (i = 0; i < ARRAY_SIZE(places); i++) {
-        if (places[i].slot == BRIDGE && i != first) {
+        if (places[i].slot == BRIDGE && i != missing) {
             plug(r, i);
         }
     }
