@@ -776,6 +776,10 @@ static void invalidate_pasid_pages(Run *r, uint16_t domain, uint64_t addr,
 {
     int i;
 
+    if (one_in(r, 4)) {
+        am += below(r, 53 - am);
+    }
+
     for (i = 0; i < DEVICES; i++) {
         vtd_invalidate_pasid_pages(r->guest, domain, r->dev[i]->pasid, addr,
                                    am);
