@@ -776,8 +776,9 @@ static void invalidate_pasid_pages(Run *r, uint16_t domain, uint64_t addr,
 {
     int i;
 
-    if (one_in(r, 4)) {
-        am += below(r, 53 - am);
+    /* a mask may have more bits than CAP.MAMV says of the second stage's */
+    if (one_in(r, 3)) {
+        am = 32 + below(r, 21);
     }
 
     for (i = 0; i < DEVICES; i++) {
