@@ -60,6 +60,8 @@ typedef struct Run {
 /* The stages' domains come first, then those that entries are given */
 static const uint16_t domains[] = { DOMAIN, OTHER_DOMAIN, 0x1234 };
 
+enum { BEHIND = 2, OTHER };
+
 /* Those that come and go: where they are, and what their requests have */
 static const struct Place {
     Slot slot;
@@ -71,8 +73,8 @@ static const struct Place {
     { ENDPOINT, 0, SLOT_ENDPOINT, SLOT_ENDPOINT, "behind" },
     { SWITCH, 0, SLOT_BEHIND_SWITCH, SLOT_BEHIND_SWITCH, "behind" },
     /* these two share an address space */
-    { BRIDGE, 4, SLOT_BEHIND(4), SLOT_BRIDGE_SID, "behind" },
-    { BRIDGE, 5, SLOT_BEHIND(5), SLOT_BRIDGE_SID, "other" },
+    [BEHIND] = { BRIDGE, 4, SLOT_BEHIND(4), SLOT_BRIDGE_SID, "behind" },
+    [OTHER] = { BRIDGE, 5, SLOT_BEHIND(5), SLOT_BRIDGE_SID, "other" },
 };
 
 /* Randomness */
@@ -506,7 +508,9 @@ static void compare(Run *r)
     for (n = 0; n < SAMPLES; n++) {
         uint64_t addr = random_input(r);
 
-        if (n == 1) {
+        if (n == 1 && one_in(r, 2)) {
+            addr = r->edited & -VTD_PAGE;
+        } else if (n == 1) {
             /* about what was edited: in it, or just beside */
             addr = (r->edited & -vtd_span(random_level(r))) +
                    ((int)below(r, 3) - 1) * (int64_t)vtd_span(random_level(r));
@@ -656,9 +660,15 @@ static void plug_or_unplug(Run *r)
 
 static void before_invalidation(Run *r)
 {
-    /* where there is one that the next shares its address space with */
-    if (one_in(r, r->slot == BRIDGE ? 20 : 50)) {
-        plug_or_unplug(r);
+    VtdDevice *behind = &r->plugged[BEHIND], *other = &r->plugged[OTHER];
+
+    if (!behind->pci == !other->pci) {
+        if (one_in(r, 20)) {
+            plug_or_unplug(r);
+        }
+    } else if (one_in(r, 4)) {
+        /* into the address space of another, which has what was there before */
+        plug(r, behind->pci ? OTHER : BEHIND);
     }
 }
 
