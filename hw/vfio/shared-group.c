@@ -6,19 +6,18 @@
 
 #include "qemu/osdep.h"
 #include "qapi/error.h"
+#include "host-iommu.h"
 #include "shared-group.h"
 
 /* Returns: the number of the group, NULL: unknown; the caller frees it */
 static char *vfio_host_group(const VFIODevice *vbasedev)
 {
+    g_autofree char *folder = vfio_host_folder(vbasedev);
     g_autofree char *path = NULL;
     g_autofree char *target = NULL;
 
-    if (!vbasedev->sysfsdev) {
-        return NULL;
-    }
-    path = g_build_filename(vbasedev->sysfsdev, "iommu_group", NULL);
-    target = g_file_read_link(path, NULL);
+    path = folder ? g_build_filename(folder, "iommu_group", NULL) : NULL;
+    target = path ? g_file_read_link(path, NULL) : NULL;
     return target ? g_path_get_basename(target) : NULL;
 }
 
