@@ -242,9 +242,11 @@ def test_descriptors(host: Host) -> None:
     them, are as well known as what QEMU opens."""
     device = host.devices[3]
     host.check(f"""
-        cdev=/dev/vfio/devices/$(ls /sys/bus/pci/devices/{device.address}/vfio-dev)
-        printf '%s\n' '#!/bin/sh' "exec 8<>$cdev 9<>/dev/iommu" \
-            'exec {QEMU} "$@"' >/run/opened-qemu && chmod +x /run/opened-qemu""")
+        cd /sys/bus/pci/devices/{device.address}/vfio-dev && {{
+            echo '#!/bin/sh'
+            echo "exec 8<>/dev/vfio/devices/$(echo *) 9<>/dev/iommu"
+            echo 'exec {QEMU} "$@"'
+        }} >/run/opened-qemu && chmod +x /run/opened-qemu""")
     options = unassigned(BACKEND, None, MEMORY, **{'caching-mode': None},
                          **STAGE_1)
     options[options.index('iommufd,id=iommufd0')] += ',fd=9'
