@@ -9,6 +9,7 @@
 
 #include "qemu/osdep.h"
 #include "hw/misc/host-iommu-testdev.h"
+#include "qemu/cutils.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
 #include "vm-refusal.h"
@@ -319,8 +320,10 @@ static void step_machine(Setup *t)
 static unsigned int env_number(const char *name, unsigned int otherwise)
 {
     const char *value = g_getenv(name);
+    unsigned int number;
 
-    return value ? strtoul(value, NULL, 0) : otherwise;
+    return value && !qemu_strtoui(value, NULL, 0, &number) ? number
+                                                           : otherwise;
 }
 
 /* @failing: host calls fail now and then, and the next event puts it right */
