@@ -1,11 +1,15 @@
 /*
  * What an assigned device can reach, beside what an emulated one can
  *
- * Each step edits one of the structures that translate for two devices, sends
+ * Each step edits one of the structures that translate for devices, sends
  * invalidations that the specification calls sufficient for it (VT-d 6.5.3,
  * and 6.1 for CAP.CM), and compares for addresses around what was edited:
  * what DMA through the tables comes to, what the devices' listeners have
  * mapped, as VFIO would have on a host, and what a walk here says.
+ *
+ * Two devices are always there; behind a root port, others are plugged and
+ * unplugged, and bridges with them, between steps and in the middle of one.
+ * Their structures are edited whether they are there or not.
  *
  * VTD_COMPARE_SEED in the environment is the seed, VTD_COMPARE_STEPS the number
  * of steps; a failure tells the seed and the step.
@@ -17,10 +21,14 @@
 #include "exec/memory.h"
 #include "qemu/cutils.h"
 #include "vtd-dma.h"
+#include "vtd-slot.h"
 
 #define STEPS           10000
-#define SAMPLES         4
+#define SAMPLES         3
+#define DEVICES         6
+#define COMPARED        2               /* devices, for each sample */
 #define STAGES          2
+#define MAPPED          8
 
 typedef struct Variant {
     const char *name;
@@ -28,6 +36,8 @@ typedef struct Variant {
     bool scalable;
     bool listens;
     unsigned int width;
+    Slot slot;                  /* what is there at start */
+    bool first_stage;
 } Variant;
 
 typedef struct Run {
@@ -37,13 +47,35 @@ typedef struct Run {
     uint32_t seed;
     unsigned int step;
     bool enabled;
+    Slot slot;                  /* what is behind the root port */
+    VtdDevice *dev[DEVICES];    /* one without a PCI device is not there */
+    VtdDevice plugged[DEVICES - 2];
     VtdStage stage[STAGES];
+    unsigned int high_tables;   /* tables above 39 bits */
     uint64_t edited;            /* an address that the step was about */
+    uint64_t mapped[MAPPED];    /* some that were mapped once */
     GString *story;             /* of the step */
 } Run;
 
 /* The stages' domains come first, then those that entries are given */
 static const uint16_t domains[] = { DOMAIN, OTHER_DOMAIN, 0x1234 };
+
+enum { BEHIND = 2, OTHER };
+
+/* Those that come and go: where they are, and what their requests have */
+static const struct Place {
+    Slot slot;
+    unsigned int device;
+    int addr;
+    uint16_t sid;
+    const char *id;
+} places[DEVICES - 2] = {
+    { ENDPOINT, 0, SLOT_ENDPOINT, SLOT_ENDPOINT, "behind" },
+    { SWITCH, 0, SLOT_BEHIND_SWITCH, SLOT_BEHIND_SWITCH, "behind" },
+    /* these two share an address space */
+    [BEHIND] = { BRIDGE, 4, SLOT_BEHIND(4), SLOT_BRIDGE_SID, "behind" },
+    [OTHER] = { BRIDGE, 5, SLOT_BEHIND(5), SLOT_BRIDGE_SID, "other" },
+};
 
 /* Randomness */
 
@@ -59,12 +91,40 @@ static bool one_in(Run *r, unsigned int n)
 
 static VtdDevice *random_device(Run *r)
 {
-    return &r->guest->dev[below(r, ARRAY_SIZE(r->guest->dev))];
+    return r->dev[below(r, DEVICES)];
+}
+
+/* One that is there, as two are always */
+static VtdDevice *random_present(Run *r)
+{
+    VtdDevice *dev;
+
+    do {
+        dev = random_device(r);
+    } while (!dev->pci);
+    return dev;
+}
+
+/* One whose structures are edited: more often such that matter now */
+static VtdDevice *random_target(Run *r)
+{
+    return one_in(r, 3) ? random_device(r) : random_present(r);
 }
 
 static uint16_t random_domain(Run *r)
 {
     return domains[below(r, ARRAY_SIZE(domains))];
+}
+
+/*
+ * Registers are no tables, but one of each device could be a page's entry: what
+ * a copy needs, which nobody makes
+ */
+#define ENTRY_IN_REGISTERS  (DMA_TESTDEV_LEN / 8)
+
+static void set_registers(VtdDevice *dev)
+{
+    qpci_io_writeq(dev->pci, dev->bar, DMA_TESTDEV_LEN, VTD_DATA | FS_ALL);
 }
 
 /*
@@ -76,7 +136,9 @@ static uint64_t random_input(Run *r)
     static const unsigned int top[] = { 0, 0, 0, 1, 255 };
     static const unsigned int third[] = { 1, 3, 3, 510, 511 };
     static const unsigned int second[] = { 0, 502, 503, 503, 504, 511 };
-    static const unsigned int lowest[] = { 0, 1, 255, 256, 510, 511 };
+    static const unsigned int lowest[] = {
+        0, 1, ENTRY_IN_REGISTERS, 255, 256, 510, 511
+    };
 
     return top[below(r, ARRAY_SIZE(top))] * vtd_span(4) +
            third[below(r, ARRAY_SIZE(third))] * vtd_span(3) +
@@ -89,22 +151,59 @@ static unsigned int random_level(Run *r)
     return one_in(r, 6) ? 3 : one_in(r, 2) ? 2 : 1;
 }
 
+/* What an entry has for all, and what has none of it translates nothing */
+static uint64_t all_rights(Run *r)
+{
+    return r->variant->first_stage ? FS_ALL : SS_ALL;
+}
+
+static bool is_present(Run *r, uint64_t entry)
+{
+    return entry & (r->variant->first_stage ? FS_P : SS_ALL);
+}
+
 static uint64_t random_rights(Run *r)
 {
+    if (r->variant->first_stage) {
+        return FS_P | (one_in(r, 4) ? 0 : FS_RW) | (one_in(r, 20) ? 0 : FS_US);
+    }
     return one_in(r, 4) ? SS_R : one_in(r, 4) ? SS_W : SS_ALL;
 }
 
-/* Memory for data, now and then none */
+/* Whether faults are recorded is nothing to what is translated */
+static uint64_t random_present_bits(Run *r)
+{
+    return ENTRY_P | (one_in(r, 3) ? ENTRY_FPD : 0);
+}
+
+/* Memory for data, above 39 bits too; now and then none */
 static uint64_t random_output(Run *r, unsigned int level)
 {
+    bool high = one_in(r, 4);
+    uint64_t start = high ? VTD_HIGH_RAM + 1 * GiB : VTD_DATA;
+    uint64_t end = high ? VTD_HIGH_RAM_END : VTD_RAM_SIZE;
+
     if (one_in(r, 20)) {
-        return 64 * GiB;
+        return 2 * VTD_HIGH_RAM;
     }
     if (level == 3) {
-        return 1 * GiB;
+        return end - 1 * GiB;
     }
-    return (VTD_DATA + below(r, (VTD_RAM_SIZE - VTD_DATA) / VTD_PAGE) *
-                       VTD_PAGE) & -vtd_span(level);
+    return (start + below(r, (end - start) / VTD_PAGE) * VTD_PAGE) &
+           -vtd_span(level);
+}
+
+/* A page for a table */
+static uint64_t random_table(Run *r)
+{
+    uint64_t page;
+
+    if (!one_in(r, 4)) {
+        return vtd_page(r->guest);
+    }
+    page = VTD_HIGH_RAM + r->high_tables++ * VTD_PAGE;
+    g_assert_cmphex(page, <, VTD_HIGH_RAM + 1 * GiB);
+    return page;
 }
 
 /* What the tables say: a walk (VT-d 3.4, 3.7, chapter 9) */
@@ -112,18 +211,15 @@ static uint64_t random_output(Run *r, unsigned int level)
 typedef struct Reached {
     unsigned int perm;          /* IOMMUAccessFlags */
     uint64_t output;
+    uint64_t entry[5];          /* of a first stage: by level; or 0 */
 } Reached;
 
 static const Reached nothing;
 
-static bool is_ram(uint64_t addr)
-{
-    return addr < VTD_RAM_SIZE;
-}
-
+/* Not of devices: their registers are no structures of the IOMMU */
 static uint64_t word(Run *r, uint64_t addr)
 {
-    return is_ram(addr) ? vtd_load(r->guest, addr) : 0;
+    return vtd_is_ram(r->guest, addr) ? vtd_load(r->guest, addr) : 0;
 }
 
 /* Above the host address width, 48 bits; the width given is that of inputs */
@@ -170,6 +266,36 @@ static Reached walk(Run *r, uint64_t table, unsigned int levels, uint64_t addr)
                         (rights & SS_W ? IOMMU_WO : 0),
                 .output = page + addr % vtd_span(level),
             };
+        }
+        table = entry & ENTRY_ADDRESS;
+    }
+}
+
+/* Without PASID, requests are those of a user (VT-d 3.6) */
+static Reached walk_first_stage(Run *r, uint64_t table, uint64_t addr)
+{
+    Reached reached = { };
+    uint64_t entry, at, rights = FS_ALL, bits;
+    unsigned int level;
+
+    if (addr >> 47) {
+        return nothing;
+    }
+    for (level = 4; ; level--) {
+        at = table + addr / vtd_span(level) % 512 * 8;
+        entry = word(r, at);
+        rights &= entry;
+        bits = above_width() | (level == 4 ? ENTRY_PS : 0);
+        if (~rights & (FS_P | FS_US) || entry & bits) {
+            return nothing;
+        }
+        reached.entry[level] = at;
+        if (is_page(entry, level)) {
+            uint64_t page = entry & ENTRY_ADDRESS & -vtd_span(level);
+
+            reached.perm = rights & FS_RW ? IOMMU_RW : IOMMU_RO;
+            reached.output = page + addr % vtd_span(level);
+            return reached;
         }
         table = entry & ENTRY_ADDRESS;
     }
@@ -233,14 +359,25 @@ static Reached reach_scalable(Run *r, uint64_t root, VtdDevice *dev,
         return nothing;
     }
     switch (extract64(low, 6, 3)) {
+    case PGTT_FIRST:
+        return r->variant->first_stage ?
+               walk_first_stage(r, word(r, pe + 16) & ENTRY_ADDRESS, addr) :
+               nothing;
     case PGTT_SECOND:
-        return walk_second_stage(r, low & ENTRY_ADDRESS, extract64(low, 2, 3),
+        return r->variant->first_stage ? nothing :
+               walk_second_stage(r, low & ENTRY_ADDRESS, extract64(low, 2, 3),
                                  addr);
     case PGTT_PASS_THROUGH:
         return pass_through(addr);
     default:
         return nothing;
     }
+}
+
+static uint64_t root_entry(Run *r, VtdDevice *dev)
+{
+    return r->guest->root + (dev->sid >> 8) * 16 +
+           (r->variant->scalable ? (dev->sid & 128) / 16 : 0);
 }
 
 static Reached reach(Run *r, VtdDevice *dev, uint64_t addr)
@@ -251,16 +388,25 @@ static Reached reach(Run *r, VtdDevice *dev, uint64_t addr)
     if (!r->enabled) {
         reached = pass_through(addr);
     } else if (r->variant->scalable) {
-        root = word(r, root + (dev->sid >> 8) * 16 + (dev->sid & 128) / 16);
+        root = word(r, root_entry(r, dev));
         reached = root & ENTRY_P ? reach_scalable(r, root, dev, addr) : nothing;
     } else {
-        root = word(r, root + (dev->sid >> 8) * 16);
+        root = word(r, root_entry(r, dev));
         reached = root & ENTRY_P ? reach_legacy(r, root, dev, addr) : nothing;
     }
     return reached;
 }
 
 /* The comparison */
+
+/* What ends the test may be QEMU that ends */
+static void tell_step(void *opaque)
+{
+    Run *r = opaque;
+
+    g_printerr("%s, VTD_COMPARE_SEED=%u, step %u:%s\n", r->variant->name,
+               r->seed, r->step, r->story->str);
+}
 
 static G_GNUC_PRINTF(6, 7)
 void check(Run *r, VtdDevice *dev, uint64_t addr, bool good, const char *what,
@@ -275,18 +421,44 @@ void check(Run *r, VtdDevice *dev, uint64_t addr, bool good, const char *what,
     va_start(args, format);
     values = g_strdup_vprintf(format, args);
     va_end(args);
-    g_printerr("%s, VTD_COMPARE_SEED=%u, step %u:%s\n"
-               "device %02x, address 0x%" PRIx64 ": %s: %s\n",
-               r->variant->name, r->seed, r->step, r->story->str, dev->sid,
-               addr, what, values);
+    g_printerr("device %02x, address 0x%" PRIx64 ": %s: %s\n", dev->sid, addr,
+               what, values);
     g_test_fail();
     abort();
+}
+
+/* Accessed in all entries, and Dirty in that of the page, as @dirty says */
+static void check_flags(Run *r, VtdDevice *dev, uint64_t addr, Reached want,
+                        bool dirty)
+{
+    unsigned int level;
+
+    for (level = 4; level && want.entry[level]; level--) {
+        bool is_leaf = level == 1 || !want.entry[level - 1];
+        uint64_t entry = word(r, want.entry[level]);
+
+        check(r, dev, addr, entry & FS_A, "Accessed is not set",
+              "0x%" PRIx64 ", level %u", entry, level);
+        check(r, dev, addr, !is_leaf || dirty == !!(entry & FS_D), "Dirty",
+              "0x%" PRIx64 ", level %u", entry, level);
+    }
+}
+
+/* Whether the page is dirty already */
+static bool is_dirty(Run *r, Reached want)
+{
+    unsigned int level = 1;
+
+    while (level < 4 && !want.entry[level]) {
+        level++;
+    }
+    return word(r, want.entry[level]) & FS_D;
 }
 
 static void check_emulated(Run *r, VtdDevice *dev, uint64_t addr, Reached want)
 {
     uint64_t value = fresh_value(), data = 0;
-    bool loads, stores;
+    bool loads, stores, dirty = is_dirty(r, want);
 
     if (want.perm) {
         vtd_store(r->guest, want.output, value);
@@ -298,11 +470,18 @@ static void check_emulated(Run *r, VtdDevice *dev, uint64_t addr, Reached want)
           "0x%" PRIx64 ", 0x%" PRIx64 " is at 0x%" PRIx64, data, value,
           want.output);
 
+    if (loads) {
+        check_flags(r, dev, addr, want, dirty);
+    }
+
     stores = vtd_device_store(dev, addr, ~value);
     check(r, dev, addr, stores == !!(want.perm & IOMMU_WO), "DMA writes",
           "%d, the tables say %d", stores, !stores);
     check(r, dev, addr, !stores || vtd_load(r->guest, want.output) == ~value,
           "DMA writes to elsewhere", "not to 0x%" PRIx64, want.output);
+    if (stores) {
+        check_flags(r, dev, addr, want, true);
+    }
 }
 
 static void check_host(Run *r, VtdDevice *dev, uint64_t addr, Reached want)
@@ -329,17 +508,21 @@ static void compare(Run *r)
     for (n = 0; n < SAMPLES; n++) {
         uint64_t addr = random_input(r);
 
-        if (n % 2) {
+        if (n == 1 && one_in(r, 2)) {
+            addr = r->edited & -VTD_PAGE;
+        } else if (n == 1) {
             /* about what was edited: in it, or just beside */
             addr = (r->edited & -vtd_span(random_level(r))) +
                    ((int)below(r, 3) - 1) * (int64_t)vtd_span(random_level(r));
+        } else if (n == 2) {
+            addr = r->mapped[below(r, MAPPED)];
         }
         addr += below(r, VTD_PAGE / 8) * 8;
         if (is_interrupt(addr) || addr >> 52 || addr < 1 * MiB) {
             continue;
         }
-        for (i = 0; i < ARRAY_SIZE(r->guest->dev); i++) {
-            VtdDevice *dev = &r->guest->dev[i];
+        for (i = 0; i < COMPARED; i++) {
+            VtdDevice *dev = random_present(r);
             Reached want = reach(r, dev, addr);
 
             /*
@@ -351,7 +534,7 @@ static void compare(Run *r)
                                want.output < 4 * GiB))) {
                 continue;
             }
-            if (!is_ram(want.output)) {
+            if (!vtd_is_ram(r->guest, want.output)) {
                 want = nothing;
             }
             check_emulated(r, dev, addr, want);
@@ -360,16 +543,14 @@ static void compare(Run *r)
             }
         }
     }
-    for (i = 0; r->variant->listens && i < ARRAY_SIZE(r->guest->dev); i++) {
-        VtdDevice *dev = &r->guest->dev[i];
+    if (r->variant->listens) {
+        VtdDevice *dev = random_present(r);
         uint64_t refused = vtd_device_register(dev, DMA_TESTDEV_REFUSED);
 
         check(r, dev, r->edited, !refused, "requests that no host takes",
               "%" PRIu64, refused);
     }
 }
-
-/* Invalidations: sufficient ones, and often more */
 
 static G_GNUC_PRINTF(2, 3) void tell(Run *r, const char *format, ...)
 {
@@ -379,6 +560,116 @@ static G_GNUC_PRINTF(2, 3) void tell(Run *r, const char *format, ...)
     va_start(args, format);
     g_string_append_vprintf(r->story, format, args);
     va_end(args);
+}
+
+/* Devices come and go */
+
+static void open_place(Run *r, int i)
+{
+    slot_open(r->guest, &r->plugged[i], places[i].addr, places[i].sid,
+              SLOT_BAR + i * 1 * MiB);
+    set_registers(&r->plugged[i]);
+}
+
+static void plug(Run *r, int i)
+{
+    tell(r, "plug %x", places[i].addr);
+    if (places[i].slot == ENDPOINT) {
+        slot_plug_endpoint(r->guest, places[i].id, r->variant->listens);
+    } else {
+        slot_plug_behind(r->guest, places[i].id, places[i].device,
+                         r->variant->listens);
+    }
+    open_place(r, i);
+}
+
+/* One or two devices, the bridge having its bus number by then */
+static void plug_bridge(Run *r)
+{
+    int i, missing = below(r, ARRAY_SIZE(places));
+
+    tell(r, "plug a bridge");
+    slot_plug_bridge(r->guest);
+    slot_set_up(r->guest, BRIDGE);
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        if (places[i].slot == BRIDGE && i != missing) {
+            plug(r, i);
+        }
+    }
+}
+
+/* All that is in the slot */
+static void unplug(Run *r)
+{
+    static const char *const ids[] = { NULL, "behind", "bridge", "up" };
+    static const unsigned int others[] = { 0, 0, 1, 3 };
+    unsigned int n = others[r->slot];
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        n += !!r->plugged[i].pci;
+        slot_close(&r->plugged[i]);
+    }
+    tell(r, "unplug %s, %u devices", ids[r->slot], n);
+    slot_unplug(r->guest, ids[r->slot], n);
+    r->slot = EMPTY;
+}
+
+static void plug_or_unplug_behind(Run *r)
+{
+    int i;
+
+    do {
+        i = below(r, ARRAY_SIZE(places));
+    } while (places[i].slot != BRIDGE);
+
+    if (r->plugged[i].pci) {
+        tell(r, "unplug %x", places[i].addr);
+        slot_close(&r->plugged[i]);
+        slot_unplug_behind(r->guest, places[i].id, places[i].device);
+    } else {
+        plug(r, i);
+    }
+}
+
+static void plug_or_unplug(Run *r)
+{
+    if (r->slot == BRIDGE && !one_in(r, 3)) {
+        plug_or_unplug_behind(r);
+        return;
+    }
+    if (r->slot != EMPTY) {
+        unplug(r);
+        if (one_in(r, 2)) {
+            return;
+        }
+    }
+    if (one_in(r, 3)) {
+        r->slot = ENDPOINT;
+        plug(r, 0);
+    } else {
+        r->slot = BRIDGE;
+        plug_bridge(r);
+    }
+}
+
+/*
+ * Invalidations: sufficient ones, and often more. Before them, a device may
+ * come that sees what was edited at once, or one go.
+ */
+
+static void before_invalidation(Run *r)
+{
+    VtdDevice *behind = &r->plugged[BEHIND], *other = &r->plugged[OTHER];
+
+    if (!behind->pci == !other->pci) {
+        if (one_in(r, 20)) {
+            plug_or_unplug(r);
+        }
+    } else if (one_in(r, 4)) {
+        /* into the address space of another, which has what was there before */
+        plug(r, behind->pci ? OTHER : BEHIND);
+    }
 }
 
 static void invalidate_all(Run *r)
@@ -413,9 +704,37 @@ static void invalidate_pasid_cache(Run *r, uint16_t domain)
     }
 }
 
+/* More than suffices, which changes nothing */
+static void invalidate_more(Run *r)
+{
+    VtdDevice *dev = random_present(r);
+    uint64_t addr = one_in(r, 2) ? r->edited : random_input(r);
+    unsigned int order = below(r, 53);
+    uint64_t start = order > 51 ? 0 : addr & -((uint64_t)VTD_PAGE << order);
+
+    switch (below(r, r->variant->scalable ? 4 : 2)) {
+    case 0:
+        tell(r, "[device TLB of %x, 2^%u]", dev->sid, order);
+        vtd_invalidate_device_tlb(dev, start, order);
+        break;
+    case 1:
+        vtd_invalidate_iotlb_pages(r->guest, random_domain(r),
+                                   addr & -VTD_PAGE, below(r, 19));
+        break;
+    case 2:
+        vtd_invalidate_pasid_pages(r->guest, random_domain(r), dev->pasid,
+                                   addr & -VTD_PAGE, order);
+        break;
+    default:
+        tell(r, "[device TLB of %x by PASID, 2^%u]", dev->sid, order);
+        vtd_invalidate_pasid_device_tlb(dev, one_in(r, 2), start, order);
+    }
+}
+
 /* After a change of the context entry of @dev, which was of @domain */
 static void invalidate_context(Run *r, VtdDevice *dev, uint16_t domain)
 {
+    before_invalidation(r);
     if (one_in(r, 10)) {
         invalidate_all(r);
         return;
@@ -437,6 +756,7 @@ static void invalidate_context(Run *r, VtdDevice *dev, uint16_t domain)
 static void invalidate_pasid(Run *r, VtdDevice *dev, uint16_t domain,
                              bool was_present)
 {
+    before_invalidation(r);
     if (one_in(r, 10)) {
         invalidate_all(r);
         return;
@@ -452,7 +772,28 @@ static void invalidate_pasid(Run *r, VtdDevice *dev, uint16_t domain,
     } else {
         /* as Linux does with CAP.CM, whatever the type */
         tell(r, "[piotlb of domain %x, pasid %x]", domain, dev->pasid);
-        vtd_invalidate_pasid(r->guest, domain, dev->pasid);
+        if (one_in(r, 2)) {
+            vtd_invalidate_pasid(r->guest, domain, dev->pasid);
+        } else {
+            /* all its pages, as Linux says it for a user */
+            vtd_invalidate_pasid_pages(r->guest, domain, dev->pasid, 0, 52);
+        }
+    }
+}
+
+static void invalidate_pasid_pages(Run *r, uint16_t domain, uint64_t addr,
+                                   unsigned int am)
+{
+    int i;
+
+    /* a mask may have more bits than CAP.MAMV says of the second stage's */
+    if (one_in(r, 3)) {
+        am = 32 + below(r, 21);
+    }
+
+    for (i = 0; i < DEVICES; i++) {
+        vtd_invalidate_pasid_pages(r->guest, domain, r->dev[i]->pasid, addr,
+                                   am);
     }
 }
 
@@ -460,22 +801,26 @@ static void invalidate_pasid(Run *r, VtdDevice *dev, uint16_t domain,
 static void invalidate_pages(Run *r, uint64_t input, unsigned int level)
 {
     unsigned int am = 9 * (level - 1);
-    bool by_page = level < 4 && !one_in(r, 4);
+    /* those of each PASID are many */
+    bool by_page = level < 4 && (r->variant->first_stage ? one_in(r, 4) :
+                                                           !one_in(r, 4));
     int i;
 
+    before_invalidation(r);
     if (one_in(r, 20)) {
         invalidate_iotlb(r, domains[0]);
         vtd_invalidate_iotlb_global(r->guest);
         return;
     }
     for (i = 0; i < ARRAY_SIZE(domains); i++) {
-        if (by_page) {
-            uint64_t addr = input & -VTD_PAGE;
+        uint64_t addr = input & -VTD_PAGE;
 
-            /* hardware ignores what is below the mask */
-            vtd_invalidate_iotlb_pages(r->guest, domains[i],
-                                       one_in(r, 2) ? addr :
-                                       addr & -vtd_span(level), am);
+        /* hardware ignores what is below the mask */
+        addr = one_in(r, 2) ? addr : addr & -vtd_span(level);
+        if (by_page && r->variant->first_stage) {
+            invalidate_pasid_pages(r, domains[i], addr, am);
+        } else if (by_page) {
+            vtd_invalidate_iotlb_pages(r->guest, domains[i], addr, am);
         } else {
             vtd_invalidate_iotlb_domain(r->guest, domains[i]);
         }
@@ -495,8 +840,8 @@ static uint64_t find_entry(Run *r, VtdStage *stage, uint64_t input,
     for (l = stage->levels; ; l--) {
         at = table + input / vtd_span(l) % 512 * 8;
         entry = vtd_load(r->guest, at);
-        if (l == *level || is_page(entry, l) || !(entry & SS_ALL) ||
-            !is_ram(entry & ENTRY_ADDRESS)) {
+        if (l == *level || is_page(entry, l) || !is_present(r, entry) ||
+            !vtd_is_ram(r->guest, entry & ENTRY_ADDRESS)) {
             *level = l;
             return at;
         }
@@ -509,10 +854,10 @@ static uint64_t tables_to_page(Run *r, uint64_t input, uint64_t page,
                                unsigned int level, unsigned int top)
 {
     for (; level < top; level++) {
-        uint64_t table = vtd_page(r->guest);
+        uint64_t table = random_table(r);
 
         vtd_store(r->guest, table + input / vtd_span(level) % 512 * 8, page);
-        page = table | SS_ALL;
+        page = table | all_rights(r);
     }
     return page;
 }
@@ -527,7 +872,7 @@ static void edit_table(Run *r)
         input &= vtd_span(stage->levels) * 512 - 1;
     }
     r->edited = input;
-    switch (below(r, 8)) {
+    switch (below(r, 9)) {
     case 0:
     case 1:
     case 2:
@@ -536,6 +881,7 @@ static void edit_table(Run *r)
         page = random_output(r, level) | random_rights(r) |
                (level > 1 ? ENTRY_PS : 0);
         vtd_store(r->guest, at, tables_to_page(r, input, page, level, top));
+        r->mapped[below(r, MAPPED)] = input & -VTD_PAGE;
         tell(r, "map 0x%" PRIx64 " at level %u under level %u", input, level,
              top);
         break;
@@ -554,11 +900,22 @@ static void edit_table(Run *r)
         tell(r, "set 0x%" PRIx64 " of 0x%" PRIx64 " at level %u", bit, input,
              top);
         break;
+    case 7:
+        top = 2;
+        at = find_entry(r, stage, input, &top);
+        if (top == 2) {
+            input = (input & -vtd_span(2)) + ENTRY_IN_REGISTERS * VTD_PAGE;
+            r->edited = input;
+            vtd_store(r->guest, at, random_present(r)->bar.addr |
+                                    all_rights(r));
+            tell(r, "registers as the table of 0x%" PRIx64, input);
+        }
+        break;
     default:
         top = 1 + below(r, stage->levels);
         at = find_entry(r, stage, input, &top);
-        if (vtd_load(r->guest, at) & SS_ALL) {
-            vtd_change(r->guest, at, SS_ALL, random_rights(r));
+        if (is_present(r, vtd_load(r->guest, at))) {
+            vtd_change(r->guest, at, all_rights(r), random_rights(r));
             tell(r, "other rights of 0x%" PRIx64 " at level %u", input, top);
         }
     }
@@ -579,20 +936,26 @@ static void use_stage(Run *r, VtdDevice *dev)
     uint16_t domain = one_in(r, 4) ? random_domain(r) : domains[n];
 
     tell(r, "device %x: stage %d, domain %x", dev->sid, n, domain);
-    if (r->variant->scalable) {
+    if (r->variant->first_stage) {
+        vtd_use_first(dev, &r->stage[n], domain);
+        vtd_change(r->guest, dev->pasid_entry, 0,
+                   PASID_AW(4) | random_present_bits(r));
+    } else if (r->variant->scalable) {
         vtd_use_second(dev, &r->stage[n], domain);
+        vtd_change(r->guest, dev->pasid_entry, 0, random_present_bits(r));
     } else {
         vtd_use_legacy(dev, &r->stage[n], domain);
+        vtd_change(r->guest, dev->context, 0, random_present_bits(r));
     }
 }
 
 static void edit_context(Run *r)
 {
-    VtdDevice *dev = random_device(r);
+    VtdDevice *dev = random_target(r);
     uint64_t low = vtd_load(r->guest, dev->context);
     uint16_t domain = domain_of(r, dev);
 
-    switch (below(r, 4)) {
+    switch (below(r, 6)) {
     case 0:
         tell(r, "clear the context entry of %x", dev->sid);
         vtd_store(r->guest, dev->context, low & ~ENTRY_P);
@@ -614,8 +977,10 @@ static void edit_context(Run *r)
             uint64_t table = dev->pasid_entry & -VTD_PAGE;
 
             tell(r, "the context entry of %x", dev->sid);
-            vtd_store(r->guest, dev->context, (low & ENTRY_ADDRESS) | ENTRY_P);
-            vtd_store(r->guest, dev->pasid_dir, table | ENTRY_P);
+            vtd_store(r->guest, dev->context,
+                      (low & ENTRY_ADDRESS) | random_present_bits(r));
+            vtd_store(r->guest, dev->pasid_dir,
+                      table | random_present_bits(r));
         } else {
             use_stage(r, dev);
         }
@@ -630,13 +995,15 @@ static void edit_context(Run *r)
 
 static void edit_pasid(Run *r)
 {
-    static const unsigned int types[] = { 0, PGTT_FIRST, PGTT_NESTED, 5, 7 };
-    VtdDevice *dev = random_device(r);
+    const unsigned int types[] = {
+        0, r->variant->first_stage ? PGTT_SECOND : PGTT_FIRST, PGTT_NESTED, 5, 7
+    };
+    VtdDevice *dev = random_target(r);
     uint64_t low = vtd_load(r->guest, dev->pasid_entry);
     uint16_t domain = domain_of(r, dev);
     bool was_present = low & ENTRY_P;
 
-    switch (below(r, 7)) {
+    switch (below(r, 10)) {
     case 0:
         tell(r, "clear the PASID entry of %x", dev->sid);
         vtd_store(r->guest, dev->pasid_entry, low & ~ENTRY_P);
@@ -652,6 +1019,9 @@ static void edit_pasid(Run *r)
                    PASID_PGTT(types[below(r, ARRAY_SIZE(types))]));
         break;
     case 3:
+        if (r->variant->first_stage) {
+            break;
+        }
         tell(r, "other levels of %x", dev->sid);
         vtd_change(r->guest, dev->pasid_entry, PASID_AW_MASK,
                    (uint64_t)below(r, 4) << 2);
@@ -669,13 +1039,19 @@ static void edit_pasid(Run *r)
     invalidate_pasid(r, dev, domain, was_present);
 }
 
+/* One is away at most, as all the rest would be for nothing */
 static void edit_root(Run *r)
 {
-    VtdDevice *dev = random_device(r);
-    uint64_t at = r->guest->root +
-                  (r->variant->scalable ? (dev->sid & 128) / 16 : 0);
-    bool present = vtd_load(r->guest, at) & ENTRY_P;
+    VtdDevice *dev = random_target(r);
+    bool present = true;
+    uint64_t at;
     int i;
+
+    for (i = 0; i < DEVICES && present; i++) {
+        present = vtd_load(r->guest, root_entry(r, r->dev[i])) & ENTRY_P;
+        dev = present ? dev : r->dev[i];
+    }
+    at = root_entry(r, dev);
 
     tell(r, "root entry of %x: %d", dev->sid, !present);
     vtd_change(r->guest, at, ENTRY_P, present ? 0 : ENTRY_P);
@@ -683,9 +1059,10 @@ static void edit_root(Run *r)
         invalidate_all(r);
         return;
     }
-    for (i = 0; i < ARRAY_SIZE(r->guest->dev); i++) {
-        invalidate_context(r, &r->guest->dev[i],
-                           domain_of(r, &r->guest->dev[i]));
+    for (i = 0; i < DEVICES; i++) {
+        if (r->dev[i]->sid >> 8 == dev->sid >> 8) {
+            invalidate_context(r, r->dev[i], domain_of(r, r->dev[i]));
+        }
     }
 }
 
@@ -706,10 +1083,28 @@ static void set_root(Run *r)
                            (r->variant->scalable ? VTD_RTADDR_SCALABLE : 0));
 }
 
+/* Bridges have forgotten their buses */
+static void open_slot(Run *r)
+{
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(r->guest->dev); i++) {
+        set_registers(&r->guest->dev[i]);
+    }
+    slot_set_up(r->guest, r->slot);
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        if (r->plugged[i].pci) {
+            slot_close(&r->plugged[i]);
+            open_place(r, i);
+        }
+    }
+}
+
 static void reset(Run *r)
 {
     tell(r, "reset");
     vtd_reset(r->guest);
+    open_slot(r);
     r->enabled = false;
     compare(r);
     set_root(r);
@@ -727,14 +1122,58 @@ static void step(Run *r)
         switch_translation(r);
     } else if (n < 10) {
         edit_root(r);
-    } else if (n < 30) {
+    } else if (n < 14) {
+        plug_or_unplug(r);
+    } else if (n < 34) {
         edit_context(r);
     } else if (n < 60 && r->variant->scalable) {
         edit_pasid(r);
     } else {
         edit_table(r);
     }
+    if (r->enabled && one_in(r, 4)) {
+        invalidate_more(r);
+    }
     compare(r);
+}
+
+static void set_up(Run *r)
+{
+    VtdGuest *guest = r->guest;
+    int i;
+
+    if (r->variant->scalable) {
+        vtd_set_up_scalable(guest);
+    } else {
+        vtd_set_up_legacy(guest);
+    }
+    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
+        r->dev[i] = &guest->dev[i];
+        use_stage(r, r->dev[i]);
+        set_registers(r->dev[i]);
+    }
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        VtdDevice *dev = &r->plugged[i];
+
+        r->dev[ARRAY_SIZE(guest->dev) + i] = dev;
+        dev->guest = guest;
+        dev->sid = places[i].sid;
+        if (i && dev->sid == dev[-1].sid) {
+            *dev = dev[-1];
+        } else if (r->variant->scalable) {
+            vtd_add_scalable(dev, 0x80 + i);
+        } else {
+            vtd_add_legacy(dev);
+        }
+        use_stage(r, dev);
+    }
+    slot_set_up(guest, r->slot);
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        /* of those behind a bridge, one */
+        if (places[i].slot == r->slot && !strcmp(places[i].id, "behind")) {
+            open_place(r, i);
+        }
+    }
 }
 
 static unsigned int from_environment(const char *name, unsigned int value)
@@ -752,6 +1191,7 @@ static void test_random(const void *data)
     const Variant *variant = data;
     Run run = {
         .variant = variant,
+        .slot = variant->slot,
         .seed = from_environment("VTD_COMPARE_SEED", g_random_int()),
         .story = g_string_new(""),
     };
@@ -762,24 +1202,22 @@ static void test_random(const void *data)
 
     g_test_message("VTD_COMPARE_SEED=%u", run.seed);
     run.rand = g_rand_new_with_seed(run.seed);
-    guest = (variant->listens ? vtd_start_listening :
-                                vtd_start)(variant->options);
+    guest = vtd_start_large(variant->options, variant->listens);
     run.guest = guest;
+    qtest_add_abrt_handler(tell_step, &run);
     for (i = 0; i < STAGES; i++) {
-        run.stage[i] = vtd_second_stage(guest, i ? levels : 3);
+        run.stage[i] = variant->first_stage ? vtd_first_stage(guest) :
+                       vtd_second_stage(guest, i ? levels : 3);
     }
-    if (variant->scalable) {
-        vtd_set_up_scalable(guest);
-    } else {
-        vtd_set_up_legacy(guest);
-    }
-    for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
-        use_stage(&run, &guest->dev[i]);
-    }
+    set_up(&run);
     switch_translation(&run);
     for (run.step = 0; run.step < steps; run.step++) {
         step(&run);
     }
+    for (i = 0; i < ARRAY_SIZE(places); i++) {
+        slot_close(&run.plugged[i]);
+    }
+    qtest_remove_abrt_handler(&run);
     vtd_quit(guest);
     g_rand_free(run.rand);
     g_string_free(run.story, true);
@@ -788,14 +1226,20 @@ static void test_random(const void *data)
 int main(int argc, char **argv)
 {
     static const Variant variants[] = {
-        { "legacy-39", ",caching-mode=on,aw-bits=39", false, true, 39 },
-        { "legacy-48", ",caching-mode=on", false, true, 48 },
-        { "scalable-39", ",caching-mode=on,aw-bits=39" SCALABLE, true, true,
-          39 },
-        { "scalable-48", ",caching-mode=on" SCALABLE, true, true, 48 },
+        { "legacy-39", ",caching-mode=on,aw-bits=39" SLOT_OPTIONS SLOT_BRIDGE,
+          false, true, 39, BRIDGE },
+        { "legacy-48", ",caching-mode=on" SLOT_OPTIONS SLOT_SWITCH,
+          false, true, 48, SWITCH },
+        { "scalable-39", ",caching-mode=on,aw-bits=39" SCALABLE
+          SLOT_OPTIONS SLOT_SWITCH, true, true, 39, SWITCH },
+        { "scalable-48", ",caching-mode=on" SCALABLE SLOT_OPTIONS SLOT_BRIDGE,
+          true, true, 48, BRIDGE },
         /* no device that listens is let near a vIOMMU that promises to snoop */
-        { "snoop", ",caching-mode=on,snoop-control=on" SCALABLE, true, false,
-          48 },
+        { "snoop", ",caching-mode=on,snoop-control=on" SCALABLE SLOT_OPTIONS,
+          true, false, 48, EMPTY },
+        /* what the host's IOMMU would walk, and no listener hears of */
+        { "first-stage", ",caching-mode=on" FIRST_STAGE SLOT_OPTIONS,
+          true, false, 48, EMPTY, true },
     };
     int i;
 

@@ -5,126 +5,34 @@
  */
 
 #include "qemu/osdep.h"
-#include "hw/pci/pci_regs.h"
-#include "qobject/qdict.h"
 #include "vtd-dma.h"
+#include "vtd-slot.h"
 
-/* A root port at 00:03.0, whose bus is 1; a bridge there has bus 2 */
-#define PORT            QPCI_DEVFN(3, 0)
-#define AT(bus, slot)   ((bus) << 8 | QPCI_DEVFN(slot, 0))
-
-/* Bridges forward this; BARs on bus 0 are below */
-#define BRIDGED         0xe1000000U
-#define BRIDGED_LAST    0xe1ffffffU
-
-#define PORT_OPTIONS    ",caching-mode=on" \
-    " -global ICH9-LPC.acpi-pci-hotplug-with-bridge-support=off" \
-    " -device pcie-root-port,id=rp,bus=pcie.0,addr=3,chassis=1"
-#define BRIDGE_OPTIONS  " -device pcie-pci-bridge,id=bridge,bus=rp" \
-    " -device dma-testdev,id=behind,bus=bridge,addr=4,listen=on"
-#define SWITCH_OPTIONS  " -device x3130-upstream,id=up,bus=rp" \
-    " -device xio3130-downstream,id=down0,bus=up,addr=0,chassis=2" \
-    " -device xio3130-downstream,id=down1,bus=up,addr=1,chassis=3" \
-    " -device dma-testdev,id=behind,bus=down1,listen=on"
+#define PORT_OPTIONS    ",caching-mode=on" SLOT_OPTIONS
 
 #define RANDOM_STEPS    300
 
-/* PCI */
-
-static void set_up_bridge(VtdGuest *guest, int devfn, int secondary,
-                          int subordinate)
-{
-    g_autofree QPCIDevice *pci = qpci_device_find(guest->bus, devfn);
-
-    g_assert_nonnull(pci);
-    qpci_config_writeb(pci, PCI_PRIMARY_BUS, devfn >> 8);
-    qpci_config_writeb(pci, PCI_SECONDARY_BUS, secondary);
-    qpci_config_writeb(pci, PCI_SUBORDINATE_BUS, subordinate);
-    qpci_config_writew(pci, PCI_MEMORY_BASE, BRIDGED >> 16);
-    qpci_config_writew(pci, PCI_MEMORY_LIMIT, BRIDGED_LAST >> 16);
-    qpci_config_writew(pci, PCI_COMMAND, PCI_COMMAND_MEMORY |
-                                         PCI_COMMAND_MASTER);
-}
-
-static void set_slot_power(VtdGuest *guest, bool on)
-{
-    g_autofree QPCIDevice *pci = qpci_device_find(guest->bus, PORT);
-    uint8_t cap = qpci_find_capability(pci, PCI_CAP_ID_EXP, 0);
-
-    qpci_config_writew(pci, cap + PCI_EXP_SLTCTL,
-                       on ? PCI_EXP_SLTCTL_PWR_IND_ON :
-                       PCI_EXP_SLTCTL_PWR_IND_OFF | PCI_EXP_SLTCTL_PWR_OFF);
-}
-
-/* The device at @devfn, which has source-id @sid */
-static void open_device(VtdGuest *guest, VtdDevice *dev, int devfn,
-                        uint16_t sid)
-{
-    *dev = (VtdDevice) {
-        .guest = guest,
-        .pci = qpci_device_find(guest->bus, devfn),
-        .bar.addr = BRIDGED,
-        .sid = sid,
-    };
-    g_assert_nonnull(dev->pci);
-    qpci_config_writel(dev->pci, PCI_BASE_ADDRESS_0, BRIDGED);
-    qpci_device_enable(dev->pci);
-}
-
-/* Unplugs what is in the port's slot: @n devices, the first being @id */
-static void unplug(VtdGuest *guest, const char *id, unsigned int n)
-{
-    qtest_qmp_device_del_send(guest->qts, id);
-    set_slot_power(guest, false);
-    while (n) {
-        QDict *event = qtest_qmp_eventwait_ref(guest->qts, "DEVICE_DELETED");
-
-        if (qdict_haskey(qdict_get_qdict(event, "data"), "device")) {
-            n--;
-        }
-        qobject_unref(event);
-    }
-}
-
 static void plug_bridge(VtdGuest *guest)
 {
-    set_slot_power(guest, true);
-    qtest_qmp_device_add(guest->qts, "pcie-pci-bridge", "bridge",
-                         "{'bus': 'rp'}");
-    qtest_qmp_device_add(guest->qts, "dma-testdev", "behind",
-                         "{'bus': 'bridge', 'addr': '4', 'listen': true}");
+    slot_plug_bridge(guest);
+    slot_plug_behind(guest, "behind", 4, true);
 }
-
-static void plug_device(VtdGuest *guest)
-{
-    set_slot_power(guest, true);
-    qtest_qmp_device_add(guest->qts, "dma-testdev", "behind",
-                         "{'bus': 'rp', 'listen': true}");
-}
-
-/* What there is behind the port */
-typedef enum Slot { EMPTY, ENDPOINT, BRIDGE, SWITCH } Slot;
 
 static void open_slot(VtdGuest *guest, VtdDevice *dev, Slot slot)
 {
-    set_up_bridge(guest, PORT, 1, 4);
-    set_slot_power(guest, true);
+    slot_set_up(guest, slot);
     switch (slot) {
     case EMPTY:
         break;
     case ENDPOINT:
-        open_device(guest, dev, AT(1, 0), AT(1, 0));
+        slot_open(guest, dev, SLOT_ENDPOINT, SLOT_ENDPOINT, SLOT_BAR);
         break;
     case BRIDGE:
-        set_up_bridge(guest, AT(1, 0), 2, 2);
-        /* such a bridge's own requests, and those of all behind it */
-        open_device(guest, dev, AT(2, 4), AT(2, 0));
+        slot_open(guest, dev, SLOT_BEHIND(4), SLOT_BRIDGE_SID, SLOT_BAR);
         break;
     case SWITCH:
-        set_up_bridge(guest, AT(1, 0), 2, 4);
-        set_up_bridge(guest, AT(2, 0), 3, 3);
-        set_up_bridge(guest, AT(2, 1), 4, 4);
-        open_device(guest, dev, AT(4, 0), AT(4, 0));
+        slot_open(guest, dev, SLOT_BEHIND_SWITCH, SLOT_BEHIND_SWITCH,
+                  SLOT_BAR);
         break;
     }
 }
@@ -134,8 +42,8 @@ static void unplug_slot(VtdGuest *guest, VtdDevice *dev, Slot slot)
     static const char *ids[] = { NULL, "behind", "bridge", "up" };
     static const unsigned int n[] = { 0, 1, 2, 4 };
 
-    g_clear_pointer(&dev->pci, g_free);
-    unplug(guest, ids[slot], n[slot]);
+    slot_close(dev);
+    slot_unplug(guest, ids[slot], n[slot]);
 }
 
 /* The vIOMMU */
@@ -157,21 +65,14 @@ static void set_up_tables(VtdGuest *guest, bool scalable)
 /* @dev translates NARROW_IOVA to FRAME(@frame) */
 static void attach(VtdDevice *dev, unsigned int frame, bool scalable)
 {
-    VtdGuest *guest = dev->guest;
-    uint64_t context_table = vtd_page(guest);
-    VtdStage second = vtd_second_stage(guest, 4);
+    VtdStage second = vtd_second_stage(dev->guest, 4);
 
     vtd_map(&second, NARROW_IOVA, FRAME(frame), 1);
     if (scalable) {
-        vtd_store(guest, guest->root + dev->sid / 128 * 8,
-                  context_table | ENTRY_P);
-        dev->context = context_table + dev->sid % 128 * 32;
-        vtd_set_rid_pasid(dev, 0);
+        vtd_add_scalable(dev, 0);
         vtd_use_second(dev, &second, DOMAIN);
     } else {
-        vtd_store(guest, guest->root + dev->sid / 256 * 16,
-                  context_table | ENTRY_P);
-        dev->context = context_table + dev->sid % 256 * 16;
+        vtd_add_legacy(dev);
         vtd_use_legacy(dev, &second, DOMAIN);
     }
 }
@@ -188,28 +89,6 @@ static void assert_attached(VtdDevice *dev, unsigned int frame)
     g_assert_cmpuint(mapping.perm, !=, 0);
     g_assert_cmphex(mapping.output, ==, FRAME(frame));
     g_assert_cmpuint(vtd_device_register(dev, DMA_TESTDEV_REFUSED), ==, 0);
-}
-
-/* Global Command and Global Status Registers, and their bits */
-#define GCMD            0xfed90018
-#define GSTS            0xfed9001c
-#define QIE             BIT(26)
-#define TE              BIT(31)
-
-static void disable(VtdGuest *guest)
-{
-    qtest_writel(guest->qts, GCMD, qtest_readl(guest->qts, GSTS) & QIE);
-}
-
-/* Translation on, with the queue that there is */
-static void enable(VtdGuest *guest)
-{
-    if (qtest_readl(guest->qts, GSTS) & QIE) {
-        qtest_writel(guest->qts, GCMD, TE | QIE);
-    } else {
-        guest->tail = 0;
-        vtd_enable(guest);
-    }
 }
 
 static void reset(VtdGuest *guest)
@@ -229,13 +108,13 @@ static void reset(VtdGuest *guest)
 
 static void visit_disable(VtdGuest *guest, uint16_t sid)
 {
-    disable(guest);
+    vtd_disable(guest);
 }
 
 static void visit_enable(VtdGuest *guest, uint16_t sid)
 {
-    disable(guest);
-    enable(guest);
+    vtd_disable(guest);
+    vtd_enable(guest);
 }
 
 static void visit_reset(VtdGuest *guest, uint16_t sid)
@@ -289,37 +168,50 @@ static const struct {
     const char *options;
     Slot slot;
 } cases[] = {
-    { "bridge/legacy", PORT_OPTIONS BRIDGE_OPTIONS, BRIDGE },
-    { "bridge/scalable", SCALABLE PORT_OPTIONS BRIDGE_OPTIONS, BRIDGE },
-    { "switch/legacy", PORT_OPTIONS SWITCH_OPTIONS, SWITCH },
-    { "switch/scalable", SCALABLE PORT_OPTIONS SWITCH_OPTIONS, SWITCH },
+    { "bridge/legacy", PORT_OPTIONS SLOT_BRIDGE, BRIDGE },
+    { "bridge/scalable", SCALABLE PORT_OPTIONS SLOT_BRIDGE, BRIDGE },
+    { "switch/legacy", PORT_OPTIONS SLOT_SWITCH, SWITCH },
+    { "switch/scalable", SCALABLE PORT_OPTIONS SLOT_SWITCH, SWITCH },
 };
+
+/* The VM with a device behind the port that translates */
+static VtdGuest *start_attached(const char *options, Slot slot, VtdDevice *dev)
+{
+    VtdGuest *guest = vtd_start_listening(options);
+    bool scalable = is_scalable(options);
+
+    set_up_tables(guest, scalable);
+    open_slot(guest, dev, slot);
+    attach(dev, 0, scalable);
+    vtd_enable(guest);
+    assert_attached(dev, 0);
+    return guest;
+}
+
+/* One behind the next bridge, which finds nothing of what was there */
+static void attach_next(VtdGuest *guest, VtdDevice *dev, bool scalable)
+{
+    plug_bridge(guest);
+    open_slot(guest, dev, BRIDGE);
+    attach(dev, 1, scalable);
+    assert_reads(dev, NARROW_IOVA, FRAME(1));
+}
 
 /* Unplugs, visits, and has a bridge in the same place serve the next device */
 static void test_visit(const char *options, Slot slot, const Visit *visit)
 {
-    VtdGuest *guest = vtd_start_listening(options);
-    bool scalable = is_scalable(options);
     VtdDevice dev;
-    uint16_t sid;
+    VtdGuest *guest = start_attached(options, slot, &dev);
+    bool scalable = is_scalable(options);
+    uint16_t sid = dev.sid;
 
-    set_up_tables(guest, scalable);
-    open_slot(guest, &dev, slot);
-    attach(&dev, 0, scalable);
-    enable(guest);
-    assert_attached(&dev, 0);
-
-    sid = dev.sid;
     unplug_slot(guest, &dev, slot);
     visit->act(guest, sid);
 
     set_up_tables(guest, scalable);
-    set_up_bridge(guest, PORT, 1, 4);
-    enable(guest);
-    plug_bridge(guest);
-    open_slot(guest, &dev, BRIDGE);
-    attach(&dev, 1, scalable);
-    assert_reads(&dev, NARROW_IOVA, FRAME(1));
+    slot_set_up(guest, EMPTY);
+    vtd_enable(guest);
+    attach_next(guest, &dev, scalable);
     assert_attached(&dev, 1);
 
     unplug_slot(guest, &dev, BRIDGE);
@@ -339,21 +231,12 @@ static void test_case(gconstpointer data)
 /* What was cached for a bus's source-ids is not the next bus's */
 static void test_caches(void)
 {
-    VtdGuest *guest = vtd_start_listening(PORT_OPTIONS BRIDGE_OPTIONS);
     VtdDevice dev;
+    VtdGuest *guest = start_attached(PORT_OPTIONS SLOT_BRIDGE, BRIDGE, &dev);
 
-    set_up_tables(guest, false);
-    open_slot(guest, &dev, BRIDGE);
-    attach(&dev, 0, false);
-    enable(guest);
-    assert_attached(&dev, 0);
     unplug_slot(guest, &dev, BRIDGE);
-
-    plug_bridge(guest);
-    open_slot(guest, &dev, BRIDGE);
-    attach(&dev, 1, false);
-    assert_reads(&dev, NARROW_IOVA, FRAME(1));
-    g_free(dev.pci);
+    attach_next(guest, &dev, false);
+    slot_close(&dev);
     vtd_quit(guest);
 }
 
@@ -366,9 +249,9 @@ static void test_same_devfn(void)
 
     set_up_tables(guest, false);
     open_slot(guest, &dev, EMPTY);
-    enable(guest);
+    vtd_enable(guest);
     for (i = 0; i < 4; i++) {
-        plug_device(guest);
+        slot_plug_endpoint(guest, "behind", true);
         open_slot(guest, &dev, ENDPOINT);
         attach(&dev, i, false);
         vtd_invalidate_iotlb_global(guest);
@@ -382,23 +265,21 @@ static void test_same_devfn(void)
 /* Two devices behind a bridge have one, and both, or one, see what it maps */
 static void test_shared(void)
 {
-    VtdGuest *guest = vtd_start_listening(PORT_OPTIONS BRIDGE_OPTIONS
+    VtdGuest *guest = vtd_start_listening(PORT_OPTIONS SLOT_BRIDGE
         " -device dma-testdev,id=other,bus=bridge,addr=5,listen=on");
-    g_autofree QPCIDevice *pci = NULL;
     VtdDevice dev, other;
 
     set_up_tables(guest, false);
     open_slot(guest, &dev, BRIDGE);
-    open_device(guest, &other, AT(2, 5), AT(2, 0));
-    other.bar.addr += 1 * MiB;
-    qpci_config_writel(other.pci, PCI_BASE_ADDRESS_0, other.bar.addr);
+    slot_open(guest, &other, SLOT_BEHIND(5), SLOT_BRIDGE_SID,
+              SLOT_BAR + 1 * MiB);
     attach(&dev, 0, false);
-    enable(guest);
+    vtd_enable(guest);
     assert_attached(&dev, 0);
     assert_attached(&other, 0);
-    g_clear_pointer(&other.pci, g_free);
-    g_clear_pointer(&dev.pci, g_free);
-    unplug(guest, "bridge", 3);
+    slot_close(&other);
+    slot_close(&dev);
+    slot_unplug(guest, "bridge", 3);
     vtd_invalidate_context_global(guest);
     reset(guest);
     vtd_quit(guest);
@@ -429,12 +310,12 @@ static void assert_model(const Model *m, VtdDevice *dev)
 static void start_again(VtdGuest *guest, Model *m, VtdDevice *dev,
                         bool scalable)
 {
-    disable(guest);
+    vtd_disable(guest);
     set_up_tables(guest, scalable);
-    g_clear_pointer(&dev->pci, g_free);
+    slot_close(dev);
     open_slot(guest, dev, m->slot);
     m->attached = false;
-    enable(guest);
+    vtd_enable(guest);
     m->translates = true;
 }
 
@@ -448,7 +329,7 @@ static void step(VtdGuest *guest, Model *m, VtdDevice *dev, bool scalable)
             if (m->slot == BRIDGE) {
                 plug_bridge(guest);
             } else {
-                plug_device(guest);
+                slot_plug_endpoint(guest, "behind", true);
             }
             open_slot(guest, dev, m->slot);
         } else {
@@ -458,7 +339,7 @@ static void step(VtdGuest *guest, Model *m, VtdDevice *dev, bool scalable)
         m->attached = false;
         break;
     case 2:
-        disable(guest);
+        vtd_disable(guest);
         m->translates = false;
         break;
     case 3:
@@ -481,8 +362,8 @@ static void step(VtdGuest *guest, Model *m, VtdDevice *dev, bool scalable)
         }
         break;
     default:
-        visits[g_test_rand_int_range(3, ARRAY_SIZE(visits))].act(guest,
-                                                                 AT(2, 0));
+        visits[g_test_rand_int_range(3, ARRAY_SIZE(visits))].act(
+            guest, SLOT_BRIDGE_SID);
         break;
     }
 }
@@ -501,7 +382,7 @@ static void test_random(gconstpointer data)
         step(guest, &m, &dev, scalable);
         assert_model(&m, &dev);
     }
-    g_free(dev.pci);
+    slot_close(&dev);
     vtd_quit(guest);
 }
 

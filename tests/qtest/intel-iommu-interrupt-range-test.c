@@ -20,15 +20,6 @@
 #define BEFORE          (VTD_INTERRUPTS - VTD_PAGE)
 #define BEHIND          (VTD_INTERRUPTS + 1 * MiB)
 
-#define GSTS            0x1c
-#define GCMD            0x18
-#define FSTS            0x34
-#define IQH             0x80
-#define IQT             0x88
-#define TE              BIT(31)
-
-enum { DEVICE_TLB = 3, PASID_DEVICE_TLB = 8 };
-
 typedef struct Setup {
     VtdGuest *guest;
     VtdDevice *dev;
@@ -80,36 +71,13 @@ static void assert_mapped(Setup *setup, bool mapped)
                      0);
 }
 
-static void send_device_tlb(Setup *setup, uint64_t low, uint64_t high)
-{
-    VtdGuest *guest = setup->guest;
-    uint64_t at = guest->queue + guest->tail;
-
-    vtd_store(guest, at, low);
-    vtd_store(guest, at + 8, high);
-    guest->tail = (guest->tail + guest->descriptor_size) % VTD_PAGE;
-    vtd_writeq(guest, IQT, guest->tail);
-    g_assert_cmphex(vtd_readq(guest, IQH), ==, guest->tail);
-}
-
-/* 2^@order pages from @addr on, which is aligned to that (VT-d 6.5.2.5) */
 static void invalidate_device_tlb(Setup *setup, uint64_t addr,
                                   unsigned int order)
 {
-    uint64_t ones = order ? (VTD_PAGE << (order - 1)) - VTD_PAGE : 0;
-    VtdDevice *dev = setup->dev;
-
-    if (order > 51) {
-        ones = INT64_MAX & ~(VTD_PAGE - 1);
-    }
-    send_device_tlb(setup, DEVICE_TLB | (uint64_t)dev->sid << 32,
-                    addr | ones | !!order);
+    vtd_invalidate_device_tlb(setup->dev, addr, order);
     if (setup->scalable) {
-        send_device_tlb(setup, PASID_DEVICE_TLB | (uint64_t)dev->sid << 16 |
-                               (uint64_t)dev->pasid << 32,
-                        addr | ones | (uint64_t)!!order << 11);
-        send_device_tlb(setup, PASID_DEVICE_TLB | (uint64_t)dev->sid << 16,
-                        addr | ones | (uint64_t)!!order << 11 | 1);
+        vtd_invalidate_pasid_device_tlb(setup->dev, false, addr, order);
+        vtd_invalidate_pasid_device_tlb(setup->dev, true, addr, order);
     }
 }
 
@@ -196,18 +164,13 @@ static void test_page(const void *options)
 static void test_off(const void *options)
 {
     Setup setup;
-    QTestState *qts;
-    uint64_t base = 0xfed90000;
-    uint32_t status;
 
     set_up(&setup, options);
-    qts = setup.guest->qts;
-    status = qtest_readl(qts, base + GSTS) & 0x96ffffff;
-    qtest_writel(qts, base + GCMD, status & ~TE);
+    vtd_disable(setup.guest);
     g_assert_cmpuint(vtd_host_mapping(setup.dev, BEFORE).perm, ==, IOMMU_NONE);
     g_assert_cmphex(vtd_host_mapping(setup.dev, FRAME(0)).output, ==, FRAME(0));
 
-    qtest_writel(qts, base + GCMD, status | TE);
+    vtd_enable(setup.guest);
     assert_mapped(&setup, true);
     vtd_quit(setup.guest);
 }

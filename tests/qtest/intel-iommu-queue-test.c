@@ -11,17 +11,6 @@
 #include "qemu/osdep.h"
 #include "vtd-guest.h"
 
-#define REGISTERS           0xfed90000ULL
-#define GCMD                0x18
-#define FSTS                0x34
-#define IQH                 0x80
-#define IQT                 0x88
-#define IQA                 0x90
-
-#define GCMD_QIE            BIT(26)
-#define FSTS_IQE            BIT(4)
-#define IQA_DW              BIT(11)
-
 #define WAIT                5
 #define WAIT_SW             BIT(5)
 
@@ -57,50 +46,16 @@ static const struct {
     [8] = { { 0x000fffffffff01f0, 0xfffffffffffff801 }, 0x1, 0, true },
 };
 
-typedef struct Mode {
-    const char *name, *options;
-    unsigned int size;              /* bytes of a descriptor */
-} Mode;
-
 typedef struct Queue {
     VtdGuest *guest;
-    uint64_t base, status;
-    unsigned int size, head;
+    uint64_t status;
 } Queue;
-
-static void writel(Queue *queue, unsigned int reg, uint32_t value)
-{
-    qtest_writel(queue->guest->qts, REGISTERS + reg, value);
-}
-
-static uint32_t readl(Queue *queue, unsigned int reg)
-{
-    return qtest_readl(queue->guest->qts, REGISTERS + reg);
-}
-
-/* Whether the queue went past the descriptor */
-static bool submit(Queue *queue, const uint64_t *words)
-{
-    unsigned int i, tail = (queue->head + queue->size) % VTD_PAGE;
-
-    for (i = 0; i < queue->size / 8; i++) {
-        vtd_store(queue->guest, queue->base + queue->head + i * 8, words[i]);
-    }
-    writel(queue, IQT, tail);
-    if (readl(queue, FSTS) & FSTS_IQE) {
-        g_assert_cmphex(readl(queue, IQH), ==, queue->head);
-        return false;
-    }
-    g_assert_cmphex(readl(queue, IQH), ==, tail);
-    queue->head = tail;
-    return true;
-}
 
 static void check(Queue *queue, const uint64_t *words, bool valid)
 {
     const uint64_t repaired[4] = { WAIT | WAIT_SW | 7ULL << 32, queue->status };
 
-    if (submit(queue, words) != valid) {
+    if (vtd_submit(queue->guest, words) != valid) {
         g_error("0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016" PRIx64 " 0x%016"
                 PRIx64 ": %s", words[0], words[1], words[2], words[3],
                 valid ? "stopped the queue" : "was taken");
@@ -111,10 +66,10 @@ static void check(Queue *queue, const uint64_t *words, bool valid)
 
     /* nothing moves before IQE is cleared */
     vtd_store(queue->guest, queue->status, 0);
-    g_assert_false(submit(queue, repaired));
+    g_assert_false(vtd_submit(queue->guest, repaired));
     g_assert_cmphex(vtd_load(queue->guest, queue->status), ==, 0);
-    writel(queue, FSTS, FSTS_IQE);
-    g_assert_true(submit(queue, repaired));
+    vtd_clear_queue_error(queue->guest);
+    g_assert_true(vtd_submit(queue->guest, repaired));
     g_assert_cmphex(vtd_load(queue->guest, queue->status), ==, 7);
 }
 
@@ -139,7 +94,7 @@ static void check_fields(Queue *queue, unsigned int type,
     uint64_t words[4] = { first };
     unsigned int i;
 
-    for (i = 0; i < queue->size * 8; i++) {
+    for (i = 0; i < queue->guest->descriptor_size * 8; i++) {
         uint64_t bit = BIT_ULL(i % 64);
         bool valid = i < 128 && (types[type].fields[i / 64] & bit);
 
@@ -170,21 +125,15 @@ static void check_fields(Queue *queue, unsigned int type,
 
 static void test_queue(const void *data)
 {
-    const Mode *mode = data;
-    Queue queue = { vtd_start(mode->options) };
+    Queue queue = { vtd_start_queue(data) };
     unsigned int type, granularity;
 
-    queue.size = mode->size;
-    queue.base = vtd_page(queue.guest);
     queue.status = vtd_page(queue.guest);
-    vtd_writeq(queue.guest, IQA,
-               queue.base | (mode->size == 32 ? IQA_DW : 0));
-    writel(&queue, GCMD, GCMD_QIE);
-
     for (type = 0; type < TYPES; type++) {
         /* those with 256 bits are none in a queue with 128 */
         bool offered = types[type].granularities &&
-                       (queue.size == 32 || !types[type].wide);
+                       (queue.guest->descriptor_size == 32 ||
+                        !types[type].wide);
 
         if (type == WAIT) {
             continue;
@@ -208,20 +157,7 @@ static void test_queue(const void *data)
 
 int main(int argc, char **argv)
 {
-    static const Mode modes[] = {
-        { "legacy", "", 16 },
-        { "scalable-128", ",x-scalable-mode=on", 16 },
-        { "scalable-256", ",x-scalable-mode=on", 32 },
-        { "stage-1", ",x-scalable-mode=on,x-flts=on", 32 },
-    };
-    int i;
-
     g_test_init(&argc, &argv, NULL);
-    for (i = 0; i < ARRAY_SIZE(modes); i++) {
-        g_autofree char *path = g_strdup_printf("/vtd/queue/%s",
-                                                modes[i].name);
-
-        qtest_add_data_func(path, &modes[i], test_queue);
-    }
+    vtd_add_queue_tests("/vtd/queue/", "", test_queue);
     return g_test_run();
 }

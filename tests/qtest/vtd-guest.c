@@ -34,13 +34,13 @@ static const unsigned int slots[] = { 5, 0x12 };
 
 /* The VM */
 
-static int create_ram(char **path)
+static int create_ram(char **path, uint64_t size)
 {
     g_autoptr(GError) err = NULL;
     int fd = g_file_open_tmp("vtd-guest-XXXXXX", path, &err);
 
     g_assert_no_error(err);
-    g_assert_cmpint(ftruncate(fd, VTD_RAM_SIZE), ==, 0);
+    g_assert_cmpint(ftruncate(fd, size), ==, 0);
     return fd;
 }
 
@@ -56,21 +56,25 @@ static void open_device(VtdGuest *guest, VtdDevice *dev, unsigned int slot)
 
 /* -device intel-iommu@options, and two devices */
 static VtdGuest *start(const char *binary, const char *options,
-                       const char *first, const char *second)
+                       const char *first, const char *second,
+                       uint64_t ram_size)
 {
     VtdGuest *guest = g_new0(VtdGuest, 1);
     g_autofree char *path = NULL, *args = NULL;
-    int i, fd = create_ram(&path);
+    int i, fd = create_ram(&path, ram_size);
 
-    guest->ram = mmap(NULL, VTD_RAM_SIZE, PROT_READ | PROT_WRITE, MAP_SHARED,
-                      fd, 0);
+    guest->ram_size = ram_size;
+    guest->ram = mmap(NULL, ram_size, PROT_READ | PROT_WRITE, MAP_SHARED, fd,
+                      0);
     g_assert_true(guest->ram != MAP_FAILED);
     close(fd);
     args = g_strdup_printf(
-        "-nodefaults -M q35,memory-backend=ram -m 2G"
-        " -object memory-backend-file,id=ram,size=2G,share=on,mem-path=%s"
+        "-nodefaults -M q35,memory-backend=ram -m %" PRIu64 "G"
+        " -object memory-backend-file,id=ram,size=%" PRIu64 "G,share=on,"
+        "mem-path=%s"
         " -device intel-iommu%s -device %s,addr=%x -device %s,addr=%x",
-        path, options, first, slots[0], second, slots[1]);
+        ram_size / GiB, ram_size / GiB, path, options, first, slots[0],
+        second, slots[1]);
     guest->qts = qtest_init_with_env(binary, args, true);
     unlink(path);
 
@@ -90,7 +94,7 @@ VtdGuest *vtd_start(const char *options)
 VtdGuest *vtd_start_devices(const char *options, const char *first,
                             const char *second)
 {
-    return start(NULL, options, first, second);
+    return start(NULL, options, first, second, VTD_RAM_SIZE);
 }
 
 VtdGuest *vtd_start_listening(const char *options)
@@ -99,11 +103,19 @@ VtdGuest *vtd_start_listening(const char *options)
                              "dma-testdev,listen=on");
 }
 
+VtdGuest *vtd_start_large(const char *options, bool listens)
+{
+    const char *device = listens ? "dma-testdev,listen=on" : "dma-testdev";
+
+    return start(NULL, options, device, device,
+                 VTD_HIGH_RAM_END - 4 * GiB + VTD_RAM_SIZE);
+}
+
 VtdGuest *vtd_start_edu(const char *binary, const char *options)
 {
     const char *edu = "edu,dma_mask=0xffffffffffffffff";
 
-    return start(binary, options, edu, edu);
+    return start(binary, options, edu, edu, VTD_RAM_SIZE);
 }
 
 void vtd_quit(VtdGuest *guest)
@@ -115,7 +127,7 @@ void vtd_quit(VtdGuest *guest)
     }
     qpci_free_pc(guest->bus);
     qtest_quit(guest->qts);
-    munmap(guest->ram, VTD_RAM_SIZE);
+    munmap(guest->ram, guest->ram_size);
     g_free(guest);
 }
 
@@ -131,16 +143,29 @@ uint64_t vtd_page(VtdGuest *guest)
     return page;
 }
 
+bool vtd_is_ram(VtdGuest *guest, uint64_t addr)
+{
+    return addr < VTD_RAM_SIZE ||
+           (addr >= 4 * GiB && addr - 4 * GiB < guest->ram_size - VTD_RAM_SIZE);
+}
+
+/* q35 has the first 2 GiB of RAM below, and the others from 4 GiB on */
+static uint8_t *word_at(VtdGuest *guest, uint64_t addr)
+{
+    g_assert_cmphex(addr % 8, ==, 0);
+    g_assert_true(vtd_is_ram(guest, addr));
+    return guest->ram + (addr < 4 * GiB ? addr :
+                         addr - 4 * GiB + VTD_RAM_SIZE);
+}
+
 uint64_t vtd_load(VtdGuest *guest, uint64_t addr)
 {
-    g_assert_cmphex(addr, <=, VTD_RAM_SIZE - 8);
-    return ldq_le_p(guest->ram + addr);
+    return ldq_le_p(word_at(guest, addr));
 }
 
 void vtd_store(VtdGuest *guest, uint64_t addr, uint64_t value)
 {
-    g_assert_cmphex(addr, <=, VTD_RAM_SIZE - 8);
-    stq_le_p(guest->ram + addr, value);
+    stq_le_p(word_at(guest, addr), value);
 }
 
 void vtd_change(VtdGuest *guest, uint64_t addr, uint64_t clear, uint64_t set)
@@ -181,23 +206,23 @@ void vtd_set_root(VtdGuest *guest, uint64_t rtaddr)
     command(guest, GCMD_SRTP);
 }
 
-/* A queue of one page, with descriptors of 256 bits where there are any */
-static void enable_queue(VtdGuest *guest)
+void vtd_enable_queue(VtdGuest *guest, unsigned int descriptor_size)
 {
-    bool wide = vtd_readq(guest, ECAP) & ECAP_SMTS;
-
     guest->queue = guest->queue ?: vtd_page(guest);
     guest->tail = 0;
-    guest->descriptor_size = wide ? 32 : 16;
+    guest->descriptor_size = descriptor_size;
     vtd_writeq(guest, IQT, 0);
-    vtd_writeq(guest, IQA, guest->queue | (wide ? IQA_DW : 0));
+    vtd_writeq(guest, IQA,
+               guest->queue | (descriptor_size == 32 ? IQA_DW : 0));
     command(guest, GCMD_QIE);
 }
 
+/* With descriptors of 256 bits where there are any */
 void vtd_enable(VtdGuest *guest)
 {
     if (!(qtest_readl(guest->qts, REGISTERS + GSTS) & GCMD_QIE)) {
-        enable_queue(guest);
+        vtd_enable_queue(guest,
+                         vtd_readq(guest, ECAP) & ECAP_SMTS ? 32 : 16);
     }
     command(guest, GCMD_TE);
 }
@@ -306,6 +331,41 @@ void vtd_edu_dma(VtdDevice *dev, uint64_t iova, bool is_write)
 
 /* Invalidations */
 
+static void add_descriptor(VtdGuest *guest, const uint64_t *words)
+{
+    unsigned int i;
+
+    for (i = 0; i < guest->descriptor_size / 8; i++) {
+        vtd_store(guest, guest->queue + guest->tail + i * 8, words[i]);
+    }
+    guest->tail = (guest->tail + guest->descriptor_size) % VTD_PAGE;
+}
+
+bool vtd_submit(VtdGuest *guest, const uint64_t *words)
+{
+    unsigned int head = guest->tail;
+
+    add_descriptor(guest, words);
+    vtd_writeq(guest, IQT, guest->tail);
+    if (qtest_readl(guest->qts, REGISTERS + FSTS) & FSTS_IQE) {
+        guest->tail = head;
+        g_assert_cmphex(vtd_readq(guest, IQH), ==, head);
+        return false;
+    }
+    g_assert_cmphex(vtd_readq(guest, IQH), ==, guest->tail);
+    return true;
+}
+
+void vtd_clear_queue_error(VtdGuest *guest)
+{
+    qtest_writel(guest->qts, REGISTERS + FSTS, FSTS_IQE);
+}
+
+void vtd_hold(VtdGuest *guest)
+{
+    guest->held = true;
+}
+
 void vtd_release(VtdGuest *guest)
 {
     guest->held = false;
@@ -315,25 +375,21 @@ void vtd_release(VtdGuest *guest)
                     0);
 }
 
-void vtd_hold(VtdGuest *guest)
-{
-    guest->held = true;
-}
-
 static void invalidate(VtdGuest *guest, uint64_t low, uint64_t high)
 {
-    uint64_t at = guest->queue + guest->tail;
+    const uint64_t words[4] = { low, high };
 
-    vtd_store(guest, at, low);
-    vtd_store(guest, at + 8, high);
-    guest->tail = (guest->tail + guest->descriptor_size) % VTD_PAGE;
-    if (!guest->held) {
-        vtd_release(guest);
+    if (guest->held) {
+        add_descriptor(guest, words);
+    } else {
+        g_assert_true(vtd_submit(guest, words));
     }
 }
 
-enum { CONTEXT_CACHE = 1, IOTLB = 2, WAIT = 5, PASID_IOTLB = 6,
-       PASID_CACHE = 7 };
+enum {
+    CONTEXT_CACHE = 1, IOTLB, DEVICE_TLB, WAIT = 5, PASID_IOTLB, PASID_CACHE,
+    PASID_DEVICE_TLB,
+};
 
 #define WAIT_SW     BIT_ULL(5)
 
@@ -406,4 +462,59 @@ void vtd_invalidate_pasid_pages(VtdGuest *guest, uint16_t domain,
                                 unsigned int am)
 {
     invalidate(guest, descriptor(PASID_IOTLB, 3, domain, pasid), addr | am);
+}
+
+/* The size is in the address: below its lowest 0 from bit 12 on (6.5.2.5) */
+static uint64_t device_tlb_range(uint64_t addr, unsigned int order)
+{
+    uint64_t half = order ? BIT_ULL(12 + order - 1) : 0;
+
+    return addr | (half ? half - VTD_PAGE : 0);
+}
+
+void vtd_invalidate_device_tlb(VtdDevice *dev, uint64_t addr,
+                               unsigned int order)
+{
+    invalidate(dev->guest, DEVICE_TLB | (uint64_t)dev->sid << 32,
+               device_tlb_range(addr, order) | !!order);
+}
+
+void vtd_invalidate_pasid_device_tlb(VtdDevice *dev, bool global,
+                                     uint64_t addr, unsigned int order)
+{
+    invalidate(dev->guest,
+               PASID_DEVICE_TLB | (uint64_t)dev->sid << 16 |
+               (global ? 0 : (uint64_t)dev->pasid << 32),
+               device_tlb_range(addr, order) | (uint64_t)!!order << 11 |
+               global);
+}
+
+/* Tests of the queue */
+
+static const VtdQueueMode queue_modes[] = {
+    { "legacy", "", 16 },
+    { "scalable-128", ",x-scalable-mode=on", 16 },
+    { "scalable-256", ",x-scalable-mode=on", 32 },
+    { "stage-1", ",x-scalable-mode=on,x-flts=on", 32 },
+};
+
+VtdGuest *vtd_start_queue(const VtdQueueMode *mode)
+{
+    VtdGuest *guest = vtd_start(mode->options);
+
+    vtd_enable_queue(guest, mode->descriptor_size);
+    return guest;
+}
+
+void vtd_add_queue_tests(const char *before, const char *after,
+                         void (*test)(const void *mode))
+{
+    int i;
+
+    for (i = 0; i < ARRAY_SIZE(queue_modes); i++) {
+        g_autofree char *path = g_strconcat(before, queue_modes[i].name, after,
+                                            NULL);
+
+        qtest_add_data_func(path, &queue_modes[i], test);
+    }
 }

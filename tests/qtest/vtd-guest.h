@@ -30,6 +30,10 @@
 #define VTD_WINDOW          (256 * MiB)
 #define VTD_DATA            (512 * MiB)
 
+/* Above 2^39, where a VM that is large has RAM too; what is below has no use */
+#define VTD_HIGH_RAM        (512 * GiB)
+#define VTD_HIGH_RAM_END    (514 * GiB)
+
 /* Registers: bytes of all, and the one for the root table */
 #define VTD_REGISTERS_SIZE  0x230
 #define VTD_RTADDR          0x20
@@ -67,6 +71,7 @@ typedef struct VtdDevice {
  * @qts: the VM
  * @bus: the devices' bus
  * @ram: the VM's RAM, mapped
+ * @ram_size: its bytes
  * @next_page: address of the first page that was never used
  * @root: address of the root table
  * @queue: address of the invalidation queue, a page
@@ -80,6 +85,7 @@ typedef struct VtdGuest {
     QTestState *qts;
     QPCIBus *bus;
     uint8_t *ram;
+    uint64_t ram_size;
     uint64_t next_page;
     uint64_t root;
     uint64_t queue;
@@ -107,6 +113,8 @@ VtdGuest *vtd_start_listening(const char *options);
 /* The same with @first and @second, which have dma-testdev's registers */
 VtdGuest *vtd_start_devices(const char *options, const char *first,
                             const char *second);
+/* The one or the other, with RAM up to VTD_HIGH_RAM_END */
+VtdGuest *vtd_start_large(const char *options, bool listens);
 /*
  * The first of the QEMU that @binary of the environment names, and with edu in
  * place of dma-testdev: a QEMU without this series has that one too
@@ -117,6 +125,8 @@ void vtd_quit(VtdGuest *guest);
 /* A page of RAM with zeros */
 uint64_t vtd_page(VtdGuest *guest);
 
+bool vtd_is_ram(VtdGuest *guest, uint64_t addr);
+/* Words at an address that is a multiple of 8 */
 uint64_t vtd_load(VtdGuest *guest, uint64_t addr);
 void vtd_store(VtdGuest *guest, uint64_t addr, uint64_t value);
 /* Clears and sets bits of the word at @addr */
@@ -124,6 +134,27 @@ void vtd_change(VtdGuest *guest, uint64_t addr, uint64_t clear, uint64_t set);
 
 uint64_t vtd_readq(VtdGuest *guest, unsigned int reg);
 void vtd_writeq(VtdGuest *guest, unsigned int reg, uint64_t value);
+
+/* A queue of one page, with descriptors of 16 or 32 bytes */
+void vtd_enable_queue(VtdGuest *guest, unsigned int descriptor_size);
+/*
+ * Returns: whether the queue went past a descriptor of these @words; if not, it
+ * stopped there, with IQE set, and the next descriptor takes the place of this
+ */
+bool vtd_submit(VtdGuest *guest, const uint64_t *words);
+void vtd_clear_queue_error(VtdGuest *guest);
+
+/* What a queue can be: options of intel-iommu, and bytes of a descriptor */
+typedef struct VtdQueueMode {
+    const char *name, *options;
+    unsigned int descriptor_size;
+} VtdQueueMode;
+
+/* A test for each mode, which is passed to it; its name is between the two */
+void vtd_add_queue_tests(const char *before, const char *after,
+                         void (*test)(const void *mode));
+/* The VM with a queue of that mode */
+VtdGuest *vtd_start_queue(const VtdQueueMode *mode);
 
 /* VTD_REGISTERS_SIZE bytes, the Fault Recording Register being the last */
 void vtd_read_registers(VtdGuest *guest, uint8_t *registers);
@@ -183,5 +214,11 @@ void vtd_invalidate_pasid(VtdGuest *guest, uint16_t domain, uint32_t pasid);
 void vtd_invalidate_pasid_pages(VtdGuest *guest, uint16_t domain,
                                 uint32_t pasid, uint64_t addr,
                                 unsigned int am);
+/* 2^@order pages from @addr on, which is aligned to that; 52: all there are */
+void vtd_invalidate_device_tlb(VtdDevice *dev, uint64_t addr,
+                               unsigned int order);
+/* Of its RID_PASID, or of every PASID */
+void vtd_invalidate_pasid_device_tlb(VtdDevice *dev, bool global,
+                                     uint64_t addr, unsigned int order);
 
 #endif /* TESTS_VTD_GUEST_H */

@@ -137,19 +137,34 @@ void vtd_set_rid_pasid(VtdDevice *dev, uint32_t pasid)
     vtd_store(guest, dev->context + 8, pasid);
 }
 
+void vtd_add_scalable(VtdDevice *dev, uint32_t pasid)
+{
+    VtdGuest *guest = dev->guest;
+    uint64_t context_table = vtd_page(guest);
+
+    vtd_store(guest, guest->root + dev->sid / 128 * 8,
+              context_table | ENTRY_P);
+    dev->context = context_table + dev->sid % 128 * 32;
+    vtd_set_rid_pasid(dev, pasid);
+}
+
+void vtd_add_legacy(VtdDevice *dev)
+{
+    VtdGuest *guest = dev->guest;
+    uint64_t context_table = vtd_page(guest);
+
+    vtd_store(guest, guest->root + dev->sid / 256 * 16,
+              context_table | ENTRY_P);
+    dev->context = context_table + dev->sid % 256 * 16;
+}
+
 void vtd_set_up_scalable(VtdGuest *guest)
 {
     int i;
 
     guest->root = vtd_page(guest);
     for (i = 0; i < ARRAY_SIZE(guest->dev); i++) {
-        VtdDevice *dev = &guest->dev[i];
-        uint64_t context_table = vtd_page(guest);
-
-        vtd_store(guest, guest->root + dev->sid / 128 * 8,
-                  context_table | ENTRY_P);
-        dev->context = context_table + dev->sid % 128 * 32;
-        vtd_set_rid_pasid(dev, rid_pasids[i]);
+        vtd_add_scalable(&guest->dev[i], rid_pasids[i]);
     }
     vtd_set_root(guest, guest->root | VTD_RTADDR_SCALABLE);
 }

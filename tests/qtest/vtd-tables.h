@@ -100,6 +100,13 @@ void vtd_set_up_scalable(VtdGuest *guest);
 /* Root and context tables, in legacy mode: see vtd_use_legacy() */
 void vtd_set_up_legacy(VtdGuest *guest);
 
+/*
+ * Tables for one more device, in the one mode and in the other: it is the only
+ * one of its part of the root table
+ */
+void vtd_add_scalable(VtdDevice *dev, uint32_t pasid);
+void vtd_add_legacy(VtdDevice *dev);
+
 /* Another RID_PASID, with PASID tables of its own; invalidates nothing */
 void vtd_set_rid_pasid(VtdDevice *dev, uint32_t pasid);
 
