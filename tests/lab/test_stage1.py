@@ -261,9 +261,10 @@ def test_descriptors(host: Host) -> None:
 def bypassed(host: Host, bypasses: int, *devices: Device) -> Guest:
     """A guest with @devices, of which number @bypasses is not behind the
     vIOMMU."""
-    options = [*stage1(), '-device',
+    # What names no bus is put on the last one, if that comes before it.
+    options = [*stage1(), *ROOT_PORT, '-device',
                'pxb-pcie,id=pxb,bus_nr=128,bypass_iommu=on', '-device',
-               'pcie-root-port,id=bypass,bus=pxb,chassis=9', *ROOT_PORT]
+               'pcie-root-port,id=bypass,bus=pxb,chassis=9']
     for number, device in enumerate(devices):
         bus = 'bypass' if number == bypasses else 'rp'
         options += ['-device',
