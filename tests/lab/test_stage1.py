@@ -21,7 +21,7 @@ from vtd import NESTED, STAGE_1
 BACKEND = 'iommufd'
 MEMORY = '256M'
 HALF = 4 << 20      # bytes; the upper half of each disk is written
-TRACE = ('-trace', 'host_iommu_*', '-trace', 'iommufd_backend_map_dma',
+TRACE = ('-trace', '*host_iommu_*', '-trace', 'iommufd_backend_map_dma',
          '-trace', 'vtd_inv_desc_wait_sw')
 LINUX = f'{CONSOLE} {SCALABLE_MODE}'
 STRICT = f'{LINUX} iommu.strict=1'
@@ -261,7 +261,7 @@ def test_descriptors(host: Host) -> None:
 def bypassed(host: Host, bypasses: int, *devices: Device) -> Guest:
     """A guest with @devices, of which number @bypasses is not behind the
     vIOMMU."""
-    # What names no bus is put on the last one, if that comes before it.
+    # After it, a root port that names no bus would be put on pxb's.
     options = [*stage1(), *ROOT_PORT, '-device',
                'pxb-pcie,id=pxb,bus_nr=128,bypass_iommu=on', '-device',
                'pcie-root-port,id=bypass,bus=pxb,chassis=9']
