@@ -66,19 +66,22 @@ static int parent_invalidate(HostIOMMUParent *parent, uint32_t id,
         .data_uptr = (uintptr_t)entries,
         .data_type = IOMMU_HWPT_INVALIDATE_DATA_VTD_S1,
         .entry_len = sizeof(*entries),
-        .entry_num = *count,
     };
     int fd = HOST_IOMMU_PARENT_IOMMUFD(parent)->iommufd->fd;
     uint32_t i;
-    int ret = 0;
+    int ret;
 
     for (i = 0; i < *count; i++) {
         entries[i].addr = ranges[i].addr;
         entries[i].npages = ranges[i].npages;
         entries[i].flags = ranges[i].leaf ? IOMMU_VTD_INV_FLAGS_LEAF : 0;
     }
-    if (ioctl(fd, IOMMU_HWPT_INVALIDATE, &invalidate)) {
-        ret = -errno;
+    do {
+        /* To begin again is right: to forget twice is */
+        invalidate.entry_num = *count;
+        ret = ioctl(fd, IOMMU_HWPT_INVALIDATE, &invalidate) ? -errno : 0;
+    } while (ret == -EINTR);
+    if (ret) {
         error_setg_errno(errp, -ret, "IOMMU_HWPT_INVALIDATE of HWPT %u", id);
         /* Where the call itself was refused, nothing was written back */
         if (invalidate.entry_num >= *count) {

@@ -584,6 +584,7 @@ static void vtd_stage1_add(IntelIOMMUState *s, PCIBus *bus, int devfn,
 {
     VTDStage1Group *group = vtd_stage1_find_group(s, hiod->caps.group);
     VTDStage1Device *dev = g_new0(VTDStage1Device, 1);
+    bool moved = group && group->kind != VTD_STAGE1_PARENT;
 
     dev->bus = bus;
     dev->devfn = devfn;
@@ -595,6 +596,12 @@ static void vtd_stage1_add(IntelIOMMUState *s, PCIBus *bus, int devfn,
         QLIST_INSERT_HEAD(&s->stage1.groups, group, next);
     }
     QLIST_INSERT_HEAD(&group->devices, dev, next);
+    if (moved) {
+        /* It came attached to the parent, which opened that for all of them */
+        vtd_stage1_detach(group);
+        vtd_stage1_note(group, VTD_STAGE1_NOTHING, NULL,
+                        "a device joined its host's IOMMU group");
+    }
     vtd_stage1_bind(s, group);
 }
 

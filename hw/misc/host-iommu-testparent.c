@@ -349,6 +349,7 @@ static uint64_t reserved_bits(unsigned int level, bool leaf)
 static bool walk(const TestTables *t, uint64_t addr, bool is_write,
                  TestPage *page)
 {
+    const MemTxAttrs attrs = { .memory = 1 };
     unsigned int level, shift = PAGE_BITS + LEVELS * LEVEL_BITS;
     hwaddr at, table = t->root;
     uint64_t entry, set;
@@ -361,8 +362,7 @@ static bool walk(const TestTables *t, uint64_t addr, bool is_write,
     for (level = LEVELS; !leaf; level--) {
         shift -= LEVEL_BITS;
         at = table + extract64(addr, shift, LEVEL_BITS) * sizeof(entry);
-        if (address_space_read(&address_space_memory, at,
-                               (MemTxAttrs) { .memory = 1 }, &entry,
+        if (address_space_read(&address_space_memory, at, attrs, &entry,
                                sizeof(entry)) != MEMTX_OK) {
             return false;
         }

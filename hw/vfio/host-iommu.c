@@ -17,27 +17,42 @@
  */
 
 #include "qemu/osdep.h"
+#include <sys/sysmacros.h>
 #include "qemu/cutils.h"
 #include "host-iommu.h"
 #include "system/host_iommu_sysfs.h"
 
-char *vfio_host_iommu_folder(VFIODevice *vdev)
+char *vfio_host_folder(const VFIODevice *vdev)
 {
-    return vdev->sysfsdev ? g_build_filename(vdev->sysfsdev, "iommu", NULL)
-                          : NULL;
+    struct stat st;
+
+    if (vdev->sysfsdev) {
+        return g_strdup(vdev->sysfsdev);
+    }
+    /* The character device of VFIO's that was opened by someone else */
+    if (fstat(vdev->fd, &st) || !S_ISCHR(st.st_mode)) {
+        return NULL;
+    }
+    return g_strdup_printf("/sys/dev/char/%u:%u/device", major(st.st_rdev),
+                           minor(st.st_rdev));
+}
+
+char *vfio_host_iommu_folder(const VFIODevice *vdev)
+{
+    g_autofree char *folder = vfio_host_folder(vdev);
+
+    return folder ? g_build_filename(folder, "iommu", NULL) : NULL;
 }
 
 /* Returns: the number of its IOMMU group, as sysfs tells */
 static int vfio_host_iommu_group(const VFIODevice *vdev)
 {
+    g_autofree char *folder = vfio_host_folder(vdev);
     g_autofree char *path = NULL, *target = NULL, *name = NULL;
     int number;
 
-    if (!vdev->sysfsdev) {
-        return HOST_IOMMU_GROUP_UNKNOWN;
-    }
-    path = g_build_filename(vdev->sysfsdev, "iommu_group", NULL);
-    target = g_file_read_link(path, NULL);
+    path = folder ? g_build_filename(folder, "iommu_group", NULL) : NULL;
+    target = path ? g_file_read_link(path, NULL) : NULL;
     name = target ? g_path_get_basename(target) : NULL;
     if (!name || qemu_strtoi(name, NULL, 10, &number)) {
         return HOST_IOMMU_GROUP_UNKNOWN;

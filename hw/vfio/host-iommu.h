@@ -13,14 +13,22 @@
 #include "system/host_iommu_device.h"
 
 /**
+ * vfio_host_folder() - where sysfs tells of a device
+ *
+ * @vdev: the device; it may have come as a file descriptor
+ *
+ * Returns: a path, which the caller frees, or NULL
+ */
+char *vfio_host_folder(const VFIODevice *vdev);
+
+/**
  * vfio_host_iommu_folder() - where sysfs tells of the IOMMU behind a device
  *
  * @vdev: the device
  *
- * Returns: a path, which the caller frees; NULL for a device that came as a
- * file descriptor
+ * Returns: a path, which the caller frees, or NULL
  */
-char *vfio_host_iommu_folder(VFIODevice *vdev);
+char *vfio_host_iommu_folder(const VFIODevice *vdev);
 
 /**
  * vfio_host_iommu_fill() - what both backends can tell of an attached device

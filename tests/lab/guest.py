@@ -12,6 +12,8 @@ channels to it, one to its monitor and one to the agent in its Linux.
 """
 
 import shlex
+import struct
+from collections import Counter
 from contextlib import ExitStack
 from typing import (TYPE_CHECKING, Any, Dict, List, Mapping, Optional,
                     Sequence, Type)
@@ -22,6 +24,13 @@ from monitor import Monitor
 
 if TYPE_CHECKING:
     from host import Host
+
+
+# Calls of the kernel by their numbers (linux/iommufd.h, linux/vfio.h)
+IOCTLS = {
+    0x77: 'ATTACH', 0x78: 'DETACH', 0x80: 'DESTROY', 0x81: 'IOAS_ALLOC',
+    0x85: 'MAP', 0x86: 'UNMAP', 0x89: 'HWPT_ALLOC', 0x8d: 'INVALIDATE',
+}
 
 
 class Refused(Exception):
@@ -124,6 +133,14 @@ class Guest:
         return int(self._host.check(
             "awk '/^VmPin:/ { print $2 }' "
             f'/proc/$(cat {self._folder}/pid)/status'))
+
+    def ioctls(self) -> Counter[str]:
+        """How often this QEMU, COUNTED_QEMU, has called VFIO and iommufd in
+        the host's kernel."""
+        dump = self._host.check(f'od -An -v -tx1 {self._folder}/ioctls')
+        counts = struct.unpack('<256Q', bytes.fromhex(''.join(dump.split())))
+        return Counter({IOCTLS.get(number, str(number)): count
+                        for number, count in enumerate(counts) if count})
 
     def log(self) -> str:
         """What this QEMU has written on standard error since it started,

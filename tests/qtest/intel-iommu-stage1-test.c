@@ -9,6 +9,7 @@
 
 #include "qemu/osdep.h"
 #include "hw/misc/host-iommu-testdev.h"
+#include "qemu/cutils.h"
 #include "qobject/qdict.h"
 #include "qobject/qlist.h"
 #include "vm-refusal.h"
@@ -319,8 +320,10 @@ static void step_machine(Setup *t)
 static unsigned int env_number(const char *name, unsigned int otherwise)
 {
     const char *value = g_getenv(name);
+    unsigned int number;
 
-    return value ? strtoul(value, NULL, 0) : otherwise;
+    return value && !qemu_strtoui(value, NULL, 0, &number) ? number
+                                                           : otherwise;
 }
 
 /* @failing: host calls fail now and then, and the next event puts it right */
@@ -644,6 +647,26 @@ static void test_hotplug(void)
     quit(&t);
 }
 
+/* A device that joins a blocked group does not open it */
+static void test_group_hotplug(void)
+{
+    uint64_t data;
+    Setup t;
+
+    set_up(&t, HOST ",x-group=3", "pcie-root-port,id=rp,chassis=1");
+    vtd_enable(t.guest);
+    vtd_change(t.guest, t.host->pasid_entry, ENTRY_P, 0);
+    invalidate_all(&t);
+    assert_hotplug(t.guest->qts,
+                   "{'id': 'dev', 'bus': 'rp', 'driver': 'host-iommu-testdev', "
+                   "'iommu-type': 'intel-vtd', 'source': 'iommufd', "
+                   "'x-group': 3, "
+                   "'vtd-cap': " HOST_CAP ", 'vtd-ecap': " HOST_ECAP "}");
+    g_assert_false(vtd_device_load(t.host, FRAME(0), &data));
+    g_assert_false(vtd_device_load(t.host, IOVA, &data));
+    quit(&t);
+}
+
 /* 1 GiB pages are left to the host; what it lacks, the guest is not told */
 static void test_adopts_fs1gp(void)
 {
@@ -737,6 +760,7 @@ int main(int argc, char **argv)
                                          HOST_IOMMU_TESTDEV_PARTLY),
                         test_each_failing);
     qtest_add_func("/intel-iommu-stage1/hotplug", test_hotplug);
+    qtest_add_func("/intel-iommu-stage1/group-hotplug", test_group_hotplug);
     qtest_add_func("/intel-iommu-stage1/adopts-fs1gp", test_adopts_fs1gp);
     qtest_add_func("/intel-iommu-stage1/names", test_names);
     qtest_add_func("/intel-iommu-stage1/refused", test_refused);

@@ -110,7 +110,7 @@ typedef struct VtdFault {
 VtdGuest *vtd_start(const char *options);
 /* The same with devices that listen, which want caching-mode=on */
 VtdGuest *vtd_start_listening(const char *options);
-/* The same with -device @first and @second, which have dma-testdev's registers */
+/* The same with @first and @second, which have dma-testdev's registers */
 VtdGuest *vtd_start_devices(const char *options, const char *first,
                             const char *second);
 /* The one or the other, with RAM up to VTD_HIGH_RAM_END */
