@@ -55,7 +55,6 @@ bool host_iommu_iommufd_learn(HostIOMMUDeviceCaps *caps,
         caps->source = HOST_IOMMU_SOURCE_IOMMUFD;
         caps->vtd.cap = vtd.cap_reg;
         caps->vtd.ecap = vtd.ecap_reg;
-        caps->vtd.flags = vtd.flags;
         break;
     case IOMMU_HW_INFO_TYPE_ARM_SMMUV3:
         caps->type = HOST_IOMMU_TYPE_ARM_SMMUV3;

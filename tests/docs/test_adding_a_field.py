@@ -46,7 +46,7 @@ def compile_table(tmp_path):
     words[words.index(entry['file'])] = str(tmp_path / TABLE)
     for option in ('-MF', '-MQ'):
         words[words.index(option) + 1] = str(tmp_path / 'table.d')
-    words[1:1] = ['-I', str(tmp_path / 'include'),
+    words[1:1] = ['-iquote', str(tmp_path / 'include'),
                   '-iquote', str(QEMU / 'hw/i386')]
     return subprocess.run(words, cwd=entry['directory'], text=True,
                           capture_output=True, check=False)

@@ -99,7 +99,6 @@ static void test_vtd(void)
     kernel.type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
     kernel.pasid_log2 = 20;
     kernel.vtd = (struct iommu_hw_info_vtd) {
-        .flags = IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17,
         .cap_reg = 0xd2008c40660462,
         .ecap_reg = 0xf050da,
     };
@@ -110,8 +109,6 @@ static void test_vtd(void)
     g_assert_cmpint(hiod->caps.source, ==, HOST_IOMMU_SOURCE_IOMMUFD);
     g_assert_cmphex(hiod->caps.vtd.cap, ==, 0xd2008c40660462);
     g_assert_cmphex(hiod->caps.vtd.ecap, ==, 0xf050da);
-    g_assert_cmphex(hiod->caps.vtd.flags, ==,
-                    IOMMU_HW_INFO_VTD_ERRATA_772415_SPR17);
     g_assert_cmpuint(hiod->caps.pasid_bits, ==, 20);
     g_assert_true(hiod->caps.has_hw_caps);
     g_assert_cmphex(hiod->caps.hw_caps, ==, IOMMU_HW_CAP_DIRTY_TRACKING);
