@@ -89,7 +89,7 @@ static void check_fields(Queue *queue, unsigned int type,
                          unsigned int granularity)
 {
     uint64_t first = type_fields(type) | (uint64_t)granularity << GRANULARITY;
-    uint64_t other = MAKE_64BIT_MASK(GRANULARITY, types[type].granularity_bits);
+    uint64_t other = (BIT_ULL(types[type].granularity_bits) - 1) << GRANULARITY;
     bool by_page = has_mamv(type, granularity);
     uint64_t words[4] = { first };
     unsigned int i;
