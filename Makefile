@@ -35,6 +35,8 @@ check-qtest:	## our qtests, and those of QEMU that concern us
 	$(check) qtest
 check-lab:	## a Linux host and guest with VFIO, on an emulated IOMMU
 	$(check) lab
+check-lab-long:	## what guests' ways to use their IOMMU cost, in calls (long)
+	$(check) lab-long
 check-libvirt:	## domains of a private libvirtd, and what it probes
 	$(check) libvirt
 check-full:	## the QEMU of "full" under libvirt (long)
@@ -67,6 +69,6 @@ help:		## this list
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
 .PHONY: all base full kernel image demo docs check check-series check-unit \
-	check-qtest check-lab check-libvirt check-full check-build \
+	check-qtest check-lab check-lab-long check-libvirt check-full check-build \
 	check-sanitize coverage bench check-bisect series debian-source install \
 	clean help

@@ -9,7 +9,7 @@ import random
 import signal
 import sys
 from pathlib import Path
-from typing import Tuple
+from typing import Iterator, List, Tuple
 
 import pytest
 
@@ -17,6 +17,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 # pylint: disable=wrong-import-position
 from buildtree import BuildTree  # noqa: E402
+from device import dma_testdev, nvme  # noqa: E402
+from host import Host  # noqa: E402
+from stage1 import HALF  # noqa: E402
+from vtd import NESTED  # noqa: E402
 
 DISK_BYTES = 8 << 20
 
@@ -47,3 +51,24 @@ def disk_contents(tmp_path_factory: pytest.TempPathFactory
 def disk_content(disk_contents: Tuple[Path, Path]) -> Path:
     """The first of the two."""
     return disk_contents[0]
+
+
+@pytest.fixture(name='disks', scope='module')
+def fixture_disks(tmp_path_factory: pytest.TempPathFactory) -> List[Path]:
+    """Four disks of unlike content, which the tests change."""
+    folder = tmp_path_factory.mktemp('disks')
+    disks = [folder / f'disk{i}' for i in range(4)]
+    for number, disk in enumerate(disks, 1):
+        disk.write_bytes(bytes([number]) * HALF + bytes(HALF))
+    return disks
+
+
+@pytest.fixture(name='nesting', scope='module')
+def fixture_nesting(tree: BuildTree, disks: List[Path]) -> Iterator[Host]:
+    """A host that nests, with a disk for each path, and a device of two
+    functions."""
+    with Host(tree, 'stage1', NESTED,
+              [*(nvme(path, slot) for slot, path in enumerate(disks, 3)),
+               *(dma_testdev(8, function) for function in (0, 1))],
+              memory='4G') as machine:
+        yield machine

@@ -1,0 +1,56 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+What a guest's ways to use its IOMMU cost in calls of the host, with stage-1
+passthrough and without.
+"""
+
+from pathlib import Path
+from typing import List
+
+from assignment import unassigned, vfio_properties
+from host import CONSOLE, COUNTED_QEMU, Host
+from stage1 import (BACKEND, BINDING, LINUX, MEMORY, PAGES, block_device,
+                    bound, check_reads, check_writes, stage1)
+
+
+def test_shadow_maps_each_page(nesting: Host, disks: List[Path]) -> None:
+    """What the same costs without x-flts: two calls for a page."""
+    options = unassigned(BACKEND, None, MEMORY, **{'x-scalable-mode': 'on'})
+    with nesting.guest([*options, '-device',
+                     vfio_properties(nesting.devices[3], BACKEND)],
+                    kernel=f'{CONSOLE} intel_iommu=on iommu.strict=1',
+                    program=COUNTED_QEMU) as guest:
+        block_device(guest, 3)
+        before = guest.ioctls()
+        check_reads(guest, disks, 3)
+        calls = guest.ioctls() - before
+        print(f"{calls['MAP']} + {calls['UNMAP']} calls for {PAGES} pages")
+        assert min(calls['MAP'], calls['UNMAP']) >= PAGES
+        assert not calls['INVALIDATE']
+        assert bound(guest) == [{'to': 'shadow'}]
+
+
+def test_lazy(nesting: Host, disks: List[Path]) -> None:
+    """Where Linux takes buffers back later, all at once, the host is
+    called less often than there are buffers."""
+    with nesting.guest(stage1(nesting.devices[3]), program=COUNTED_QEMU,
+                    kernel=f'{LINUX} iommu.strict=0') as guest:
+        block_device(guest, 3)
+        before = guest.ioctls()
+        check_reads(guest, disks, 3)
+        check_writes(guest, disks, 3)
+        calls = guest.ioctls() - before
+        print(f"{calls['INVALIDATE']} calls when lazy")
+        assert not calls.keys() & BINDING
+        assert calls['INVALIDATE'] * 32 <= PAGES
+        assert [binding['to'] for binding in bound(guest)] == ['nested']
+
+
+def test_no_driver(nesting: Host, disks: List[Path]) -> None:
+    """A Linux that leaves the IOMMU alone has its device on guest-physical
+    memory."""
+    with nesting.guest(stage1(nesting.devices[3]),
+                    kernel=f'{CONSOLE} intel_iommu=off') as guest:
+        check_reads(guest, disks, 3)
+        check_writes(guest, disks, 3)
+        assert bound(guest) == [{'to': 'pass-through'}]
