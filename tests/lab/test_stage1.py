@@ -105,7 +105,7 @@ def test_legacy_mode_is_blocked(nesting: Host) -> None:
             'to': 'blocked',
             'reason': "the guest uses VT-d's legacy mode, whose second-stage "
                       'tables the host cannot walk'}]
-        assert (f'{host.devices[3].address}: its DMA is blocked: the guest '
+        assert (f'{nesting.devices[3].address}: its DMA is blocked: the guest '
                 "uses VT-d's legacy mode") in guest.log()
 
 
