@@ -192,6 +192,8 @@ static uint64_t host_iommu_testdev_read(void *opaque, hwaddr addr,
         return calls->wrong;
     case HOST_IOMMU_TESTDEV_FAIL_IN:
         return calls->fail_in;
+    case HOST_IOMMU_TESTDEV_FAIL_MORE:
+        return calls->fail_more;
     default:
         return 0;
     }
@@ -209,6 +211,9 @@ static void host_iommu_testdev_write(void *opaque, hwaddr addr, uint64_t val,
     case HOST_IOMMU_TESTDEV_FAIL_HOW:
         calls->blocks = val & HOST_IOMMU_TESTDEV_BLOCKS;
         calls->partly = val & HOST_IOMMU_TESTDEV_PARTLY;
+        break;
+    case HOST_IOMMU_TESTDEV_FAIL_MORE:
+        calls->fail_more = val;
         break;
     }
 }

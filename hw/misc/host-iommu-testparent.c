@@ -79,8 +79,14 @@ static uint32_t last_id;
 /* Returns: is it this call's turn to fail? */
 static bool fails(Error **errp)
 {
-    if (!host_iommu_test_calls.fail_in || --host_iommu_test_calls.fail_in) {
+    HostIOMMUTestCalls *calls = &host_iommu_test_calls;
+
+    if (!calls->fail_in || --calls->fail_in) {
         return false;
+    }
+    if (calls->fail_more) {
+        calls->fail_more--;
+        calls->fail_in = 1;
     }
     error_setg(errp, "failed as asked");
     return true;

@@ -87,6 +87,16 @@ static char *bound(Setup *t, unsigned int index)
     g_assert_not_reached();
 }
 
+/* The host's call number @in from now fails, and @more after it */
+static void let_fail(Setup *t, unsigned int how, uint64_t in, uint64_t more)
+{
+    const VtdDevice *dev = t->host;
+
+    qpci_io_writeq(dev->pci, dev->bar, HOST_IOMMU_TESTDEV_FAIL_HOW, how);
+    qpci_io_writeq(dev->pci, dev->bar, HOST_IOMMU_TESTDEV_FAIL_MORE, more);
+    qpci_io_writeq(dev->pci, dev->bar, HOST_IOMMU_TESTDEV_FAIL_IN, in);
+}
+
 static void assert_bound(Setup *t, const char *expected)
 {
     g_autofree char *to = bound(t, 0);
@@ -299,7 +309,7 @@ static uint16_t step_entries(Setup *t, unsigned int *which, uint16_t domain)
     return domain;
 }
 
-static void step_machine(Setup *t)
+static void step_machine(Setup *t, bool may_block)
 {
     switch (g_rand_int_range(t->rand, 0, 4)) {
     case 0:
@@ -313,7 +323,7 @@ static void step_machine(Setup *t)
         vtd_set_root(t->guest, t->guest->root | VTD_RTADDR_SCALABLE);
         break;
     }
-    compare(t, false);
+    compare(t, may_block);
     vtd_enable(t->guest);
 }
 
@@ -343,16 +353,13 @@ static void random_steps(bool failing)
         bool fails = failing && g_rand_int_range(t.rand, 0, 3) == 0;
 
         if (fails) {
-            qpci_io_writeq(t.host->pci, t.host->bar,
-                           HOST_IOMMU_TESTDEV_FAIL_HOW,
-                           g_rand_int_range(t.rand, 0, 4));
-            qpci_io_writeq(t.host->pci, t.host->bar,
-                           HOST_IOMMU_TESTDEV_FAIL_IN,
-                           g_rand_int_range(t.rand, 1, 4));
+            let_fail(&t, g_rand_int_range(t.rand, 0, 4),
+                     g_rand_int_range(t.rand, 1, 4),
+                     g_rand_int_range(t.rand, 0, 5));
         }
         kind = g_rand_int_range(t.rand, 0, 40);
         if (kind == 0) {
-            step_machine(&t);
+            step_machine(&t, fails);
         } else {
             if (held) {
                 vtd_hold(t.guest);
@@ -368,10 +375,9 @@ static void random_steps(bool failing)
                 g_assert_cmphex((uint32_t)vtd_load(t.guest, FRAME(41)), ==, i);
             }
         }
-        compare(&t, failing);
+        compare(&t, fails);
         if (fails) {
-            qpci_io_writeq(t.host->pci, t.host->bar,
-                           HOST_IOMMU_TESTDEV_FAIL_IN, 0);
+            let_fail(&t, 0, 0, 0);
             invalidate_all(&t);
             compare(&t, false);
         }
@@ -577,10 +583,10 @@ static void test_legacy(void)
 }
 
 /* Each call of a sequence fails in turn: blocked or right, and right after */
-static void test_each_failing(const void *how)
+static void each_failing(unsigned int how, uint64_t more)
 {
-    uint64_t left;
     unsigned int n = 0;
+    bool failed;
     Setup t;
 
     set_up(&t, HOST, HOST);
@@ -592,9 +598,7 @@ static void test_each_failing(const void *how)
         assert_reads(t.host, IOVA, FRAME(0));
         assert_reads(t.emulated, IOVA, FRAME(0));
 
-        qpci_io_writeq(t.host->pci, t.host->bar, HOST_IOMMU_TESTDEV_FAIL_HOW,
-                       GPOINTER_TO_UINT(how));
-        qpci_io_writeq(t.host->pci, t.host->bar, HOST_IOMMU_TESTDEV_FAIL_IN, n);
+        let_fail(&t, how, n, more);
         vtd_hold(t.guest);
         vtd_store(t.guest, vtd_entry(&t.tables[0], IOVA, 1),
                   FRAME(30) | FS_ALL);
@@ -614,16 +618,27 @@ static void test_each_failing(const void *how)
         }
         use_tables(&t, 1, DOMAIN);
         invalidate_all(&t);
-        left = vtd_device_register(t.host, HOST_IOMMU_TESTDEV_FAIL_IN);
+        failed = !vtd_device_register(t.host, HOST_IOMMU_TESTDEV_FAIL_IN) ||
+            vtd_device_register(t.host, HOST_IOMMU_TESTDEV_FAIL_MORE) < more;
+        let_fail(&t, 0, 0, 0);
         invalidate_all(&t);
         assert_reads(t.host, IOVA, FRAME(PAGES));
         assert_reads(t.emulated, IOVA, FRAME(PAGES));
-        qpci_io_writeq(t.host->pci, t.host->bar, HOST_IOMMU_TESTDEV_FAIL_IN, 0);
         vtd_store(t.guest, vtd_entry(&t.tables[0], IOVA, 1), FRAME(0) | FS_ALL);
         g_assert_cmpuint(calls(&t, LIVE), ==, 1);
-    } while (!left);
+    } while (failed);
     g_assert_cmpuint(n, >, 3);
     quit(&t);
+}
+
+static void test_each_failing(const void *how)
+{
+    uint64_t more;
+
+    for (more = 0; more < 5; more++) {
+        g_test_message("%" PRIu64 " more", more);
+        each_failing(GPOINTER_TO_UINT(how), more);
+    }
 }
 
 /* A device that comes while the guest translates has no tables yet */

@@ -30,7 +30,9 @@
                                              /* read and written */
 #define HOST_IOMMU_TESTDEV_FAIL_HOW     (DMA_TESTDEV_SUBCLASS + 0x48)
                                              /* written, see below */
-#define HOST_IOMMU_TESTDEV_END          (DMA_TESTDEV_SUBCLASS + 0x50)
+#define HOST_IOMMU_TESTDEV_FAIL_MORE    (DMA_TESTDEV_SUBCLASS + 0x50)
+                                             /* read and written */
+#define HOST_IOMMU_TESTDEV_END          (DMA_TESTDEV_SUBCLASS + 0x58)
 
 /* HOST_IOMMU_TESTDEV_FAIL_HOW, see HostIOMMUTestCalls */
 #define HOST_IOMMU_TESTDEV_BLOCKS       0x1

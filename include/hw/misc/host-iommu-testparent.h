@@ -36,6 +36,7 @@ typedef struct HostIOMMUTestMember {
  *     freed, tables that there are not are named
  * @fail_in: the call that fails, 1: the next one; 0: none. Detaching and
  *     freeing do not fail.
+ * @fail_more: calls that fail right after that one
  * @blocks: where a device has other page tables already, an attach that fails
  *     blocks it, though it counts as attached to those; else it keeps them
  *     (Linux 7, 6.12)
@@ -43,7 +44,7 @@ typedef struct HostIOMMUTestMember {
  */
 typedef struct HostIOMMUTestCalls {
     uint64_t allocs, live, attaches, detaches, invalidations, ranges, wrong;
-    uint64_t fail_in;
+    uint64_t fail_in, fail_more;
     bool blocks, partly;
 } HostIOMMUTestCalls;
 
