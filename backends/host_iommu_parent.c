@@ -58,6 +58,21 @@ int host_iommu_device_detach(HostIOMMUDevice *hiod, uint32_t pasid,
     return ret;
 }
 
+bool host_iommu_device_shadow(HostIOMMUDevice *hiod, AddressSpace *as,
+                              uint32_t *id, Error **errp)
+{
+    bool done = HOST_IOMMU_DEVICE_GET_CLASS(hiod)->shadow(hiod, as, id, errp);
+
+    trace_host_iommu_shadow(hiod->name, done ? *id : 0, done);
+    return done;
+}
+
+void host_iommu_device_unshadow(HostIOMMUDevice *hiod)
+{
+    HOST_IOMMU_DEVICE_GET_CLASS(hiod)->unshadow(hiod);
+    trace_host_iommu_unshadow(hiod->name);
+}
+
 static const TypeInfo types[] = {
     {
         .name = TYPE_HOST_IOMMU_PARENT,

@@ -2,8 +2,9 @@
  * Stage-1 passthrough: the guest's first-stage tables, walked by the host
  *
  * Each group of the host is bound to what the guest's structures say: guest-
- * physical memory (a nesting parent), tables, or nothing. Invalidations of
- * tables are collected, and done by the host before the guest is told so.
+ * physical memory (a nesting parent), tables, or nothing; second-stage tables,
+ * which legacy mode has, are shadowed. Invalidations of tables are collected,
+ * and done by the host before the guest is told so.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -16,6 +17,7 @@
 #include "intel_iommu_host.h"
 #include "intel_iommu_internal.h"
 #include "intel_iommu_migration.h"
+#include "intel_iommu_shadow.h"
 #include "intel_iommu_stage1.h"
 #include "intel_iommu_tables.h"
 #include "system/host_iommu_parent.h"
@@ -40,12 +42,14 @@ typedef struct VTDStage1Device {
     PCIBus *bus;
     int devfn;
     HostIOMMUDevice *hiod;          /* a reference */
+    VTDShadow *shadow;              /* what its host's tables follow, or NULL */
     QLIST_ENTRY(VTDStage1Device) next;
 } VTDStage1Device;
 
 typedef enum VTDStage1Kind {
     VTD_STAGE1_PARENT,
     VTD_STAGE1_TABLES,
+    VTD_STAGE1_SHADOW,
     VTD_STAGE1_NOTHING,
 } VTDStage1Kind;
 
@@ -54,7 +58,6 @@ typedef struct VTDStage1Binding {
     VTDStage1Kind kind;
     VTDTables tables;               /* with VTD_STAGE1_TABLES */
     const char *reason;             /* with VTD_STAGE1_NOTHING */
-    bool legacy;                    /* with VTD_STAGE1_NOTHING: only for that */
 } VTDStage1Binding;
 
 /*
@@ -111,10 +114,7 @@ static VTDStage1Binding vtd_stage1_wanted(IntelIOMMUState *s,
         want.kind = VTD_STAGE1_TABLES;
     } else if (want.tables.pgtt != VTD_SM_PASID_ENTRY_PT) {
         /* Second stages are offered by legacy mode alone */
-        want.kind = VTD_STAGE1_NOTHING;
-        want.reason = "the guest uses VT-d's legacy mode, whose second-stage "
-                      "tables the host cannot walk";
-        want.legacy = true;
+        want.kind = VTD_STAGE1_SHADOW;
     }
     return want;
 }
@@ -134,13 +134,34 @@ static bool vtd_stage1_same(const VTDStage1Binding *a,
             vtd_stage1_same_tables(&a->tables, &b->tables));
 }
 
+static void vtd_stage1_tell_legacy(VTDStage1Group *group, bool legacy)
+{
+    if (legacy && !group->legacy_told) {
+        warn_report("%s: its DMA is blocked: the guest uses VT-d's legacy "
+                    "mode, where each device of an IOMMU group of the host has "
+                    "tables of its own (use intel_iommu=on,sm_on in a Linux "
+                    "guest, or assign one device of the group)",
+                    QLIST_FIRST(&group->devices)->hiod->name);
+    }
+    group->legacy_told = legacy;
+}
+
 /* A guest programs one function after another: to disagree is no error */
 static VTDStage1Binding vtd_stage1_group_wanted(IntelIOMMUState *s,
                                                 VTDStage1Group *group)
 {
     VTDStage1Device *first = QLIST_FIRST(&group->devices), *dev;
     VTDStage1Binding want = vtd_stage1_wanted(s, first), other;
+    bool one = !QLIST_NEXT(first, next);
 
+    vtd_stage1_tell_legacy(group, !one && want.kind == VTD_STAGE1_SHADOW);
+    if (!one && want.kind == VTD_STAGE1_SHADOW) {
+        return (VTDStage1Binding) {
+            .kind = VTD_STAGE1_NOTHING,
+            .reason = "the guest uses VT-d's legacy mode, and the device's "
+                      "host IOMMU group has others",
+        };
+    }
     for (dev = QLIST_NEXT(first, next); dev; dev = QLIST_NEXT(dev, next)) {
         other = vtd_stage1_wanted(s, dev);
         if (vtd_stage1_same(&want, &other)) {
@@ -276,14 +297,42 @@ static bool vtd_stage1_attach(VTDStage1Group *group, uint32_t id,
     return false;
 }
 
+static bool vtd_stage1_shadow(IntelIOMMUState *s, VTDStage1Device *dev,
+                              uint32_t *id, Error **errp)
+{
+    dev->shadow = vtd_shadow_new(s, dev->bus, dev->devfn);
+    if (!host_iommu_device_shadow(dev->hiod,
+                                  vtd_shadow_address_space(dev->shadow), id,
+                                  errp)) {
+        vtd_shadow_free(g_steal_pointer(&dev->shadow));
+        return false;
+    }
+    return true;
+}
+
+/* @dev is not attached to its shadow, if there is one */
+static void vtd_stage1_unshadow(VTDStage1Device *dev)
+{
+    if (dev->shadow) {
+        host_iommu_device_unshadow(dev->hiod);
+        vtd_shadow_free(g_steal_pointer(&dev->shadow));
+    }
+}
+
 /* What @group is bound to now; a user of @set */
 static void vtd_stage1_note(VTDStage1Group *group, VTDStage1Kind kind,
                             VTDStage1Set *set, const char *reason)
 {
     VTDStage1Set *old = group->set;
+    VTDStage1Device *dev;
 
     group->kind = kind;
     group->set = set;
+    QLIST_FOREACH(dev, &group->devices, next) {
+        if (kind != VTD_STAGE1_SHADOW) {
+            vtd_stage1_unshadow(dev);
+        }
+    }
     g_free(group->reason);
     group->reason = g_strdup(reason);
     vtd_stage1_put_set(old);
@@ -305,17 +354,6 @@ static void vtd_stage1_note_failure(VTDStage1Group *group, Error *err)
     vtd_stage1_note(group, VTD_STAGE1_NOTHING, NULL, reason);
 }
 
-static void vtd_stage1_tell_legacy(VTDStage1Group *group, bool legacy)
-{
-    if (legacy && !group->legacy_told) {
-        warn_report("%s: its DMA is blocked: the guest uses VT-d's legacy "
-                    "mode, which intel-iommu cannot pass through with "
-                    "x-flts=on (use intel_iommu=on,sm_on in a Linux guest, or "
-                    "x-flts=off)", QLIST_FIRST(&group->devices)->hiod->name);
-    }
-    group->legacy_told = legacy;
-}
-
 static bool vtd_stage1_is_bound(const VTDStage1Group *group,
                                 const VTDStage1Binding *want)
 {
@@ -331,7 +369,6 @@ static void vtd_stage1_bind(IntelIOMMUState *s, VTDStage1Group *group)
     uint32_t id = QLIST_FIRST(&group->devices)->hiod->parent->id;
     Error *err = NULL;
 
-    vtd_stage1_tell_legacy(group, want.legacy);
     if (vtd_stage1_is_bound(group, &want)) {
         if (want.kind == VTD_STAGE1_NOTHING) {
             vtd_stage1_note(group, want.kind, NULL, want.reason);
@@ -353,6 +390,12 @@ static void vtd_stage1_bind(IntelIOMMUState *s, VTDStage1Group *group)
             return;
         }
         id = set->id;
+    }
+    if (want.kind == VTD_STAGE1_SHADOW &&
+        !vtd_stage1_shadow(s, QLIST_FIRST(&group->devices), &id, &err)) {
+        vtd_stage1_detach(group);
+        vtd_stage1_note_failure(group, err);
+        return;
     }
     if (vtd_stage1_attach(group, id, &err)) {
         vtd_stage1_note(group, want.kind, set, NULL);
@@ -648,6 +691,7 @@ void vtd_stage1_unset_iommu_device(PCIBus *bus, void *opaque, int devfn)
     if (dev) {
         host_iommu_device_detach(dev->hiod, HOST_IOMMU_NO_PASID,
                                  &error_warn);
+        vtd_stage1_unshadow(dev);
         QLIST_REMOVE(dev, next);
         if (QLIST_EMPTY(&group->devices)) {
             QLIST_REMOVE(group, next);
@@ -697,6 +741,9 @@ ViommuBound *vtd_stage1_query(IntelIOMMUState *s, HostIOMMUDevice *hiod)
     case VTD_STAGE1_TABLES:
         bound->to = VIOMMU_BOUND_TO_NESTED;
         bound->u.nested.hwpt = group->set->id;
+        break;
+    case VTD_STAGE1_SHADOW:
+        bound->to = VIOMMU_BOUND_TO_SHADOW;
         break;
     case VTD_STAGE1_NOTHING:
         bound->to = VIOMMU_BOUND_TO_BLOCKED;

@@ -156,6 +156,17 @@ static int host_iommu_test_detach_from(HostIOMMUDevice *hiod, uint32_t pasid,
     return host_iommu_test_detach(host_iommu_test_member(hiod), pasid);
 }
 
+static bool host_iommu_test_shadow_of(HostIOMMUDevice *hiod, AddressSpace *as,
+                                      uint32_t *id, Error **errp)
+{
+    return host_iommu_test_shadow(host_iommu_test_member(hiod), as, id, errp);
+}
+
+static void host_iommu_test_unshadow_of(HostIOMMUDevice *hiod)
+{
+    host_iommu_test_unshadow(host_iommu_test_member(hiod));
+}
+
 static void host_iommu_test_class_init(ObjectClass *oc, void *data)
 {
     HostIOMMUDeviceClass *hc = HOST_IOMMU_DEVICE_CLASS(oc);
@@ -163,6 +174,8 @@ static void host_iommu_test_class_init(ObjectClass *oc, void *data)
     hc->realize = host_iommu_test_realize;
     hc->attach = host_iommu_test_attach_to;
     hc->detach = host_iommu_test_detach_from;
+    hc->shadow = host_iommu_test_shadow_of;
+    hc->unshadow = host_iommu_test_unshadow_of;
 }
 
 /* Registers */

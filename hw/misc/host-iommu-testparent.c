@@ -46,19 +46,21 @@ typedef struct TestPage {
     bool writable, dirty;
 } TestPage;
 
-typedef struct TestTables {
+struct HostIOMMUTestTables {
     uint32_t id;
-    hwaddr root;
     unsigned int attached;          /* groups */
+    bool shadow;
+    DMATestdevListener listener;    /* with shadow */
+    hwaddr root;                    /* without, and what follows */
     GHashTable *tlb;                /* number of a 4 KiB page -> TestPage */
-    QLIST_ENTRY(TestTables) next;
-} TestTables;
+    QLIST_ENTRY(HostIOMMUTestTables) next;
+};
 
 struct HostIOMMUTestParent {
     HostIOMMUParent parent_obj;
 
     char *unit;
-    QLIST_HEAD(, TestTables) tables;
+    QLIST_HEAD(, HostIOMMUTestTables) tables;
     QLIST_ENTRY(HostIOMMUTestParent) next;
 };
 
@@ -67,7 +69,7 @@ struct HostIOMMUTestGroup {
     unsigned int members, attached;
     HostIOMMUTestParent *parent;
     uint32_t id;                    /* that it counts as attached to */
-    TestTables *tables;             /* NULL: the parent */
+    HostIOMMUTestTables *tables;    /* NULL: the parent */
     bool blocked;                   /* though attached */
     QLIST_ENTRY(HostIOMMUTestGroup) next;
 };
@@ -94,9 +96,9 @@ static bool fails(Error **errp)
 
 /* The parent */
 
-static TestTables *find_tables(HostIOMMUTestParent *p, uint32_t id)
+static HostIOMMUTestTables *find_tables(HostIOMMUTestParent *p, uint32_t id)
 {
-    TestTables *t;
+    HostIOMMUTestTables *t;
 
     QLIST_FOREACH(t, &p->tables, next) {
         if (t->id == id) {
@@ -111,7 +113,7 @@ static int test_alloc_tables(HostIOMMUParent *parent, HostIOMMUDevice *hiod,
                              Error **errp)
 {
     HostIOMMUTestParent *p = HOST_IOMMU_PARENT_TEST(parent);
-    TestTables *t;
+    HostIOMMUTestTables *t;
 
     if (fails(errp)) {
         return -ENOMEM;
@@ -121,7 +123,7 @@ static int test_alloc_tables(HostIOMMUParent *parent, HostIOMMUDevice *hiod,
         error_setg(errp, "tables of a kind that this host does not walk");
         return -EINVAL;
     }
-    t = g_new0(TestTables, 1);
+    t = g_new0(HostIOMMUTestTables, 1);
     t->id = ++last_id;
     t->root = tables->root;
     t->tlb = g_hash_table_new_full(g_int64_hash, g_int64_equal, g_free,
@@ -135,7 +137,7 @@ static int test_alloc_tables(HostIOMMUParent *parent, HostIOMMUDevice *hiod,
 
 static void test_free_tables(HostIOMMUParent *parent, uint32_t id)
 {
-    TestTables *t = find_tables(HOST_IOMMU_PARENT_TEST(parent), id);
+    HostIOMMUTestTables *t = find_tables(HOST_IOMMU_PARENT_TEST(parent), id);
 
     if (!t || t->attached) {
         host_iommu_test_calls.wrong++;
@@ -161,7 +163,7 @@ static int test_invalidate(HostIOMMUParent *parent, uint32_t id,
                            const HostIOMMUVTDRange *ranges, uint32_t *count,
                            Error **errp)
 {
-    TestTables *t = find_tables(HOST_IOMMU_PARENT_TEST(parent), id);
+    HostIOMMUTestTables *t = find_tables(HOST_IOMMU_PARENT_TEST(parent), id);
     uint32_t i, asked = *count;
     bool failed = fails(errp);
 
@@ -235,7 +237,7 @@ static HostIOMMUTestGroup *find_group(int number)
     return g;
 }
 
-static void set_tables(HostIOMMUTestGroup *g, TestTables *t)
+static void set_tables(HostIOMMUTestGroup *g, HostIOMMUTestTables *t)
 {
     if (t) {
         t->attached++;
@@ -250,7 +252,7 @@ int host_iommu_test_attach(HostIOMMUTestMember *member, uint32_t pasid,
                            uint32_t id, Error **errp)
 {
     HostIOMMUTestGroup *g = member->group;
-    TestTables *t = find_tables(g->parent, id);
+    HostIOMMUTestTables *t = find_tables(g->parent, id);
 
     host_iommu_test_calls.attaches++;
     if (pasid != HOST_IOMMU_NO_PASID) {
@@ -297,6 +299,42 @@ int host_iommu_test_detach(HostIOMMUTestMember *member, uint32_t pasid)
         }
     }
     return 0;
+}
+
+bool host_iommu_test_shadow(HostIOMMUTestMember *member, AddressSpace *as,
+                            uint32_t *id, Error **errp)
+{
+    HostIOMMUTestTables *t;
+
+    if (fails(errp)) {
+        return false;
+    }
+    t = g_new0(HostIOMMUTestTables, 1);
+    t->id = ++last_id;
+    t->shadow = true;
+    if (!dma_testdev_listen(&t->listener, as, errp)) {
+        g_free(t);
+        return false;
+    }
+    QLIST_INSERT_HEAD(&member->group->parent->tables, t, next);
+    host_iommu_test_calls.wrong += !!member->shadow;
+    member->shadow = t;
+    *id = t->id;
+    return true;
+}
+
+void host_iommu_test_unshadow(HostIOMMUTestMember *member)
+{
+    HostIOMMUTestTables *t = g_steal_pointer(&member->shadow);
+
+    if (!t || t->attached) {
+        host_iommu_test_calls.wrong++;
+        return;
+    }
+    QLIST_REMOVE(t, next);
+    dma_testdev_stop_listening(&t->listener);
+    host_iommu_test_calls.wrong += t->listener.refused;
+    g_free(t);
 }
 
 bool host_iommu_test_join(HostIOMMUTestMember *member, HostIOMMUParent *parent,
@@ -352,7 +390,7 @@ static uint64_t reserved_bits(unsigned int level, bool leaf)
 }
 
 /* VT-d 3.6, as requests without supervisor privilege are translated */
-static bool walk(const TestTables *t, uint64_t addr, bool is_write,
+static bool walk(const HostIOMMUTestTables *t, uint64_t addr, bool is_write,
                  TestPage *page)
 {
     const MemTxAttrs attrs = { .memory = 1 };
@@ -395,13 +433,17 @@ static bool walk(const TestTables *t, uint64_t addr, bool is_write,
            (page->output | page->mask) < INTERRUPTS;
 }
 
-static bool translate(TestTables *t, uint64_t addr, bool is_write,
+static bool translate(HostIOMMUTestTables *t, uint64_t addr, bool is_write,
                       hwaddr *output)
 {
     uint64_t number = addr >> PAGE_BITS;
-    TestPage *page = g_hash_table_lookup(t->tlb, &number);
-    TestPage found;
+    TestPage *page, found;
 
+    if (t->shadow) {
+        return dma_testdev_find_mapping(&t->listener, addr, output) &
+               (is_write ? IOMMU_WO : IOMMU_RO);
+    }
+    page = g_hash_table_lookup(t->tlb, &number);
     /* What is cached may be refused without another look */
     if (page && is_write && !page->writable) {
         return false;

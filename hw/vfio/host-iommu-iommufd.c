@@ -16,6 +16,7 @@
 #include <linux/vfio.h>
 #include "qapi/error.h"
 #include "host-iommu.h"
+#include "shadow.h"
 #include "system/host_iommu_iommufd.h"
 #include "system/host_iommu_iommufd_parent.h"
 #include "system/host_iommu_sysfs.h"
@@ -24,6 +25,7 @@ typedef struct VFIOHostIOMMUDevice {
     HostIOMMUDeviceIOMMUFD parent_obj;
 
     VFIODevice *vdev;
+    VFIOShadow *shadow;
 } VFIOHostIOMMUDevice;
 
 DECLARE_INSTANCE_CHECKER(VFIOHostIOMMUDevice, VFIO_HOST_IOMMU_DEVICE,
@@ -69,6 +71,20 @@ static int host_iommu_iommufd_detach(HostIOMMUDevice *hiod, uint32_t pasid,
     return ret;
 }
 
+static bool host_iommu_iommufd_shadow(HostIOMMUDevice *hiod, AddressSpace *as,
+                                      uint32_t *id, Error **errp)
+{
+    VFIOHostIOMMUDevice *vhiod = VFIO_HOST_IOMMU_DEVICE(hiod);
+
+    vhiod->shadow = vfio_shadow_new(vhiod->vdev, as, id, errp);
+    return vhiod->shadow;
+}
+
+static void host_iommu_iommufd_unshadow(HostIOMMUDevice *hiod)
+{
+    vfio_shadow_free(g_steal_pointer(&VFIO_HOST_IOMMU_DEVICE(hiod)->shadow));
+}
+
 static bool host_iommu_iommufd_realize(HostIOMMUDevice *hiod, void *opaque,
                                        Error **errp)
 {
@@ -99,6 +115,8 @@ static void host_iommu_iommufd_class_init(ObjectClass *oc, void *data)
     hc->realize = host_iommu_iommufd_realize;
     hc->attach = host_iommu_iommufd_attach;
     hc->detach = host_iommu_iommufd_detach;
+    hc->shadow = host_iommu_iommufd_shadow;
+    hc->unshadow = host_iommu_iommufd_unshadow;
 }
 
 static const TypeInfo types[] = {

@@ -122,5 +122,8 @@ int host_iommu_device_attach(HostIOMMUDevice *hiod, uint32_t pasid,
                              uint32_t id, Error **errp);
 int host_iommu_device_detach(HostIOMMUDevice *hiod, uint32_t pasid,
                              Error **errp);
+bool host_iommu_device_shadow(HostIOMMUDevice *hiod, AddressSpace *as,
+                              uint32_t *id, Error **errp);
+void host_iommu_device_unshadow(HostIOMMUDevice *hiod);
 
 #endif /* HOST_IOMMU_PARENT_H */

@@ -94,19 +94,21 @@ def test_pass_through(nesting: Host, disks: List[Path]) -> None:
         assert 'host_iommu_invalidate' not in guest.log()
 
 
-def test_legacy_mode_is_blocked(nesting: Host) -> None:
-    """Where the guest does not use scalable mode its disk fails, and
-    query-viommu and a line on stderr say why."""
+def test_legacy_mode_is_shadowed(nesting: Host, disks: List[Path]) -> None:
+    """Where the guest does not use scalable mode, what it maps is mapped in
+    the host, read-only buffers too."""
     with nesting.guest(stage1(nesting.devices[3]), kernel=(
-            f'{CONSOLE} intel_iommu=on,sm_off nvme_core.admin_timeout=2'
-            )) as guest:
-        guest.check('true')
-        assert bound(guest) == [{
-            'to': 'blocked',
-            'reason': "the guest uses VT-d's legacy mode, whose second-stage "
-                      'tables the host cannot walk'}]
-        assert (f'{nesting.devices[3].address}: its DMA is blocked: the guest '
-                "uses VT-d's legacy mode") in guest.log()
+            f'{CONSOLE} intel_iommu=on,sm_off iommu.strict=1'),
+                       program=COUNTED_QEMU) as guest:
+        check_reads(guest, disks, 3)
+        check_writes(guest, disks, 3)
+        assert bound(guest) == [{'to': 'shadow'}]
+        calls = guest.ioctls()
+        assert calls['MAP'] > 2 * PAGES - PAGES // 2 > calls['INVALIDATE']
+        files = guest.open_files()
+        guest.reset()
+        check_reads(guest, disks, 3)
+        assert guest.open_files() == files
 
 
 def test_memory_is_pinned_once(nesting: Host, strict: Guest) -> None:

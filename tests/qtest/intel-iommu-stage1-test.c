@@ -36,11 +36,19 @@
 /* Requests' addresses of the random sequences */
 #define PAGES           6
 
+/* Structures of legacy and of scalable mode */
+typedef struct Mode {
+    uint64_t rtaddr, context[2];
+    VtdStage tables[2];
+} Mode;
+
 typedef struct Setup {
     VtdGuest *guest;
     VtdDevice *host;            /* whose tables the host walks */
     VtdDevice *emulated;
     VtdStage tables[2];
+    bool legacy;                /* the mode of both devices */
+    Mode other;                 /* of the mode that is not in force */
     uint64_t page[PAGES];
     GRand *rand;
 } Setup;
@@ -113,8 +121,65 @@ static void invalidate_all(Setup *t)
 
 static void use_tables(Setup *t, unsigned int which, uint16_t domain)
 {
-    vtd_use_first(t->host, &t->tables[which], domain);
-    vtd_use_first(t->emulated, &t->tables[which], domain);
+    VtdDevice *devs[] = { t->host, t->emulated };
+    unsigned int i;
+
+    for (i = 0; i < 2; i++) {
+        if (t->legacy) {
+            vtd_use_legacy(devs[i], &t->tables[which], domain);
+        } else {
+            vtd_change(t->guest, devs[i]->context, 0, ENTRY_P);
+            vtd_use_first(devs[i], &t->tables[which], domain);
+        }
+    }
+}
+
+static void set_root(Setup *t)
+{
+    vtd_set_root(t->guest,
+                 t->guest->root | (t->legacy ? 0 : VTD_RTADDR_SCALABLE));
+}
+
+/* To be told to the IOMMU by set_root() */
+static void change_mode(Setup *t)
+{
+    Mode mode = t->other;
+    unsigned int i;
+
+    t->other.rtaddr = t->guest->root;
+    t->guest->root = mode.rtaddr;
+    for (i = 0; i < 2; i++) {
+        t->other.context[i] = t->guest->dev[i].context;
+        t->guest->dev[i].context = mode.context[i];
+        t->other.tables[i] = t->tables[i];
+        t->tables[i] = mode.tables[i];
+    }
+    t->legacy = !t->legacy;
+}
+
+/* What change_mode() changes to first */
+static void set_up_legacy(Setup *t)
+{
+    Mode scalable = { .rtaddr = t->guest->root };
+    unsigned int i, j;
+
+    for (i = 0; i < 2; i++) {
+        scalable.context[i] = t->guest->dev[i].context;
+        scalable.tables[i] = t->tables[i];
+    }
+    vtd_set_up_legacy(t->guest);
+    t->legacy = true;
+    for (i = 0; i < 2; i++) {
+        t->tables[i] = vtd_second_stage(t->guest, 4);
+        /* the last is no address of legacy mode */
+        for (j = 0; j < PAGES - 1; j++) {
+            vtd_map(&t->tables[i], t->page[j], FRAME(i * PAGES + j), 1);
+        }
+    }
+    use_tables(t, 0, DOMAIN);
+    t->other = scalable;
+    change_mode(t);
+    set_root(t);
 }
 
 static void set_up(Setup *t, const char *first, const char *second)
@@ -122,6 +187,7 @@ static void set_up(Setup *t, const char *first, const char *second)
     unsigned int i, j;
 
     t->guest = vtd_start_devices(FIRST_STAGE, first, second);
+    t->legacy = false;
     t->host = &t->guest->dev[0];
     t->emulated = &t->guest->dev[1];
     vtd_set_up_scalable(t->guest);
@@ -170,7 +236,8 @@ static void compare_at(Setup *t, uint64_t addr, bool may_block)
         uint64_t value = fresh_value();
 
         stores[i] = vtd_device_store(devs[i], addr, value);
-        if (stores[i]) {
+        /* second-stage entries can be for writes alone */
+        if (stores[i] && loads[1]) {
             g_assert_true(vtd_device_load(t->emulated, addr, &stored));
             g_assert_cmphex(stored, ==, value);
         }
@@ -198,8 +265,12 @@ static void compare(Setup *t, bool may_block)
 
 static uint64_t random_entry(Setup *t)
 {
-    uint64_t entry = FRAME(g_rand_int_range(t->rand, 0, 20)) | FS_ALL;
+    uint64_t entry = FRAME(g_rand_int_range(t->rand, 0, 20));
 
+    if (t->legacy) {
+        return entry | g_rand_int_range(t->rand, 0, 4);
+    }
+    entry |= FS_ALL;
     switch (g_rand_int_range(t->rand, 0, 8)) {
     case 0:
         return 0;
@@ -222,12 +293,13 @@ static void step_pages(Setup *t, unsigned int which, uint16_t domain)
     bool wide = false;
 
     for (i = 0; i < n; i++) {
-        uint64_t page = t->page[g_rand_int_range(t->rand, 0, PAGES)];
+        uint64_t page = t->page[g_rand_int_range(t->rand, 0,
+                                                 PAGES - t->legacy)];
         unsigned int level = g_rand_int_range(t->rand, 0, 12) ? 1 : 2;
         uint64_t at = vtd_entry(&t->tables[which], page, level);
 
         if (level == 2) {
-            /* a page in place of a table, and back */
+            /* SS_R and SS_W in legacy mode */
             vtd_change(guest, at, FS_P | FS_RW,
                        g_rand_boolean(t->rand) ? FS_P | FS_RW : 0);
             wide = true;
@@ -235,15 +307,21 @@ static void step_pages(Setup *t, unsigned int which, uint16_t domain)
             vtd_store(guest, at, random_entry(t));
         }
         if (g_rand_int_range(t->rand, 0, 4)) {
-            vtd_invalidate_pasid_pages(guest, domain, t->host->pasid, page,
-                                       level == 1 ?
-                                       g_rand_int_range(t->rand, 0, 3) : 9);
+            uint8_t am = level == 1 ? g_rand_int_range(t->rand, 0, 3) : 9;
+
+            if (t->legacy) {
+                vtd_invalidate_iotlb_pages(guest, domain,
+                                           page & -(VTD_PAGE << am), am);
+            } else {
+                vtd_invalidate_pasid_pages(guest, domain, t->host->pasid, page,
+                                           am);
+            }
         } else {
             wide = true;
         }
     }
     if (wide) {
-        switch (g_rand_int_range(t->rand, 0, 3)) {
+        switch (g_rand_int_range(t->rand, t->legacy, 3)) {
         case 0:
             vtd_invalidate_pasid(guest, domain, t->host->pasid);
             break;
@@ -265,6 +343,10 @@ static void invalidate_entries(Setup *t, uint16_t domain)
         vtd_invalidate_context_device(t->host, domain);
         vtd_invalidate_context_device(t->emulated, domain);
     }
+    if (t->legacy) {
+        vtd_invalidate_iotlb_domain(t->guest, domain);
+        return;
+    }
     if (g_rand_boolean(t->rand)) {
         vtd_invalidate_pasid_cache_global(t->guest);
     } else {
@@ -278,7 +360,7 @@ static uint16_t step_entries(Setup *t, unsigned int *which, uint16_t domain)
 {
     uint16_t old = domain;
 
-    switch (g_rand_int_range(t->rand, 0, 8)) {
+    switch (g_rand_int_range(t->rand, t->legacy ? 2 : 0, 8)) {
     case 0:
         vtd_change(t->guest, t->host->pasid_entry, ENTRY_P, 0);
         vtd_change(t->guest, t->emulated->pasid_entry, ENTRY_P, 0);
@@ -292,6 +374,12 @@ static uint16_t step_entries(Setup *t, unsigned int *which, uint16_t domain)
         vtd_change(t->guest, t->emulated->context, ENTRY_P, 0);
         break;
     case 3:
+        if (t->legacy) {
+            /* translation type: pass-through */
+            vtd_change(t->guest, t->host->context, 0, BIT_ULL(3));
+            vtd_change(t->guest, t->emulated->context, 0, BIT_ULL(3));
+            break;
+        }
         vtd_change(t->guest, t->host->pasid_entry, PASID_PGTT_MASK,
                    PASID_PGTT(PGTT_SECOND));
         vtd_change(t->guest, t->emulated->pasid_entry, PASID_PGTT_MASK,
@@ -300,8 +388,6 @@ static uint16_t step_entries(Setup *t, unsigned int *which, uint16_t domain)
     default:
         *which = g_rand_boolean(t->rand);
         domain = g_rand_boolean(t->rand) ? DOMAIN : OTHER_DOMAIN;
-        vtd_change(t->guest, t->host->context, 0, ENTRY_P);
-        vtd_change(t->guest, t->emulated->context, 0, ENTRY_P);
         use_tables(t, *which, domain);
         break;
     }
@@ -309,18 +395,33 @@ static uint16_t step_entries(Setup *t, unsigned int *which, uint16_t domain)
     return domain;
 }
 
-static void step_machine(Setup *t, bool may_block)
+static void step_machine(Setup *t, unsigned int which, uint16_t domain,
+                         bool may_block)
 {
     switch (g_rand_int_range(t->rand, 0, 4)) {
     case 0:
         vtd_disable(t->guest);
+        if (g_rand_boolean(t->rand)) {
+            change_mode(t);
+            use_tables(t, which, domain);
+            set_root(t);
+            invalidate_all(t);
+        }
         break;
     case 1:
         vtd_reset(t->guest);
-        vtd_set_root(t->guest, t->guest->root | VTD_RTADDR_SCALABLE);
+        if (g_rand_boolean(t->rand)) {
+            change_mode(t);
+            use_tables(t, which, domain);
+        }
+        set_root(t);
         break;
     default:
-        vtd_set_root(t->guest, t->guest->root | VTD_RTADDR_SCALABLE);
+        set_root(t);
+        if (t->legacy) {
+            /* as GCMD_REG.SRTP needs it: till then nothing is shadowed */
+            invalidate_all(t);
+        }
         break;
     }
     compare(t, may_block);
@@ -346,7 +447,9 @@ static void random_steps(bool failing)
     Setup t;
 
     g_test_message("VTD_STAGE1_SEED=0x%x VTD_STAGE1_STEPS=%u", seed, steps);
-    start(&t);
+    set_up(&t, HOST, "dma-testdev");
+    set_up_legacy(&t);
+    vtd_enable(t.guest);
     t.rand = g_rand_new_with_seed(seed);
     for (i = 0; i < steps; i++) {
         bool held = g_rand_boolean(t.rand);
@@ -359,7 +462,7 @@ static void random_steps(bool failing)
         }
         kind = g_rand_int_range(t.rand, 0, 40);
         if (kind == 0) {
-            step_machine(&t, fails);
+            step_machine(&t, which, domain, fails);
         } else {
             if (held) {
                 vtd_hold(t.guest);
@@ -566,19 +669,67 @@ static void test_bound(void)
     quit(&t);
 }
 
+/* Second-stage tables are shadowed, rights and all; scalable mode is left */
 static void test_legacy(void)
 {
+    VtdStage stage;
     uint64_t data;
     Setup t;
 
     set_up(&t, HOST, "dma-testdev");
-    vtd_set_up_legacy(t.guest);
-    t.tables[0] = vtd_second_stage(t.guest, 4);
-    vtd_use_legacy(t.host, &t.tables[0], DOMAIN);
     vtd_enable(t.guest);
-    assert_bound(&t, "blocked: the guest uses VT-d's legacy mode, whose "
-                     "second-stage tables the host cannot walk");
-    g_assert_false(vtd_device_load(t.host, VTD_WINDOW, &data));
+    assert_bound(&t, "nested");
+    vtd_disable(t.guest);
+
+    vtd_set_up_legacy(t.guest);
+    stage = vtd_second_stage(t.guest, 4);
+    vtd_map(&stage, IOVA, FRAME(3), 1);
+    vtd_use_legacy(t.host, &stage, DOMAIN);
+    vtd_enable(t.guest);
+    assert_bound(&t, "shadow");
+    assert_reads(t.host, IOVA, FRAME(3));
+    g_assert_true(vtd_device_store(t.host, IOVA, fresh_value()));
+    g_assert_false(vtd_device_load(t.host, IOVA + VTD_PAGE, &data));
+    g_assert_false(vtd_device_load(t.host, FRAME(3), &data));
+
+    vtd_map(&stage, IOVA + VTD_PAGE, FRAME(4), 1);
+    vtd_store(t.guest, vtd_entry(&stage, IOVA, 1), FRAME(5) | SS_R);
+    vtd_invalidate_iotlb_domain(t.guest, DOMAIN);
+    assert_reads(t.host, IOVA, FRAME(5));
+    assert_reads(t.host, IOVA + VTD_PAGE, FRAME(4));
+    g_assert_false(vtd_device_store(t.host, IOVA, fresh_value()));
+    g_assert_cmpuint(calls(&t, LIVE), ==, 0);
+
+    vtd_change(t.guest, t.host->context, ENTRY_P, 0);
+    vtd_invalidate_context_device(t.host, DOMAIN);
+    assert_bound(&t, "blocked: its context entry is not present");
+    g_assert_false(vtd_device_load(t.host, IOVA, &data));
+    vtd_change(t.guest, t.host->context, 0, ENTRY_P);
+    vtd_invalidate_context_device(t.host, DOMAIN);
+    assert_reads(t.host, IOVA, FRAME(5));
+
+    vtd_disable(t.guest);
+    assert_bound(&t, "pass-through");
+    assert_reads(t.host, FRAME(3), FRAME(3));
+    quit(&t);
+}
+
+/* Each device of a group would have tables of its own: they are blocked */
+static void test_legacy_group(void)
+{
+    VtdStage stage;
+    uint64_t data;
+    Setup t;
+
+    set_up(&t, HOST ",x-group=3", HOST ",x-group=3");
+    vtd_set_up_legacy(t.guest);
+    stage = vtd_second_stage(t.guest, 4);
+    vtd_use_legacy(t.host, &stage, DOMAIN);
+    vtd_use_legacy(t.emulated, &stage, DOMAIN);
+    vtd_enable(t.guest);
+    assert_bound(&t, "blocked: the guest uses VT-d's legacy mode, and the "
+                     "device's host IOMMU group has others");
+    g_assert_false(vtd_device_load(t.host, FRAME(3), &data));
     quit(&t);
 }
 
@@ -768,6 +919,7 @@ int main(int argc, char **argv)
     qtest_add_func("/intel-iommu-stage1/group", test_group);
     qtest_add_func("/intel-iommu-stage1/bound", test_bound);
     qtest_add_func("/intel-iommu-stage1/legacy", test_legacy);
+    qtest_add_func("/intel-iommu-stage1/legacy-group", test_legacy_group);
     qtest_add_data_func("/intel-iommu-stage1/each-failing/keeps",
                         GUINT_TO_POINTER(0), test_each_failing);
     qtest_add_data_func("/intel-iommu-stage1/each-failing/blocks",

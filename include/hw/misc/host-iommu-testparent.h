@@ -8,19 +8,23 @@
 #define HW_MISC_HOST_IOMMU_TESTPARENT_H
 
 #include "exec/memory.h"
+#include "hw/misc/dma-testdev-listener.h"
 #include "system/host_iommu_parent.h"
 
 typedef struct HostIOMMUTestGroup HostIOMMUTestGroup;
+typedef struct HostIOMMUTestTables HostIOMMUTestTables;
 
 /**
  * struct HostIOMMUTestMember - a device, as this host has it
  *
  * @group: of devices that are attached to the same; NULL: none joined
  * @attached: is it attached?
+ * @shadow: tables that follow an address space, or NULL
  */
 typedef struct HostIOMMUTestMember {
     HostIOMMUTestGroup *group;
     bool attached;
+    HostIOMMUTestTables *shadow;
 } HostIOMMUTestMember;
 
 /**
@@ -77,6 +81,11 @@ void host_iommu_test_leave(HostIOMMUTestMember *member);
 int host_iommu_test_attach(HostIOMMUTestMember *member, uint32_t pasid,
                            uint32_t id, Error **errp);
 int host_iommu_test_detach(HostIOMMUTestMember *member, uint32_t pasid);
+
+/* HostIOMMUDeviceClass.shadow and .unshadow */
+bool host_iommu_test_shadow(HostIOMMUTestMember *member, AddressSpace *as,
+                            uint32_t *id, Error **errp);
+void host_iommu_test_unshadow(HostIOMMUTestMember *member);
 
 /**
  * host_iommu_test_dma() - DMA of a device, through what it is attached to
