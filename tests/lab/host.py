@@ -15,7 +15,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import List, Mapping, Optional, Sequence
 
-from agent import Agent, LabError, Outcome
+from agent import Agent, CommandTimeout, LabError, Outcome
 from buildtree import BuildTree
 from device import Device, MediatedDevice
 from guest import Guest
@@ -87,7 +87,10 @@ class Host:
 
     def run(self, script: str, timeout: float = 300) -> Outcome:
         """Run @script with sh and wait for its end."""
-        return self._agent.run(script, timeout)
+        try:
+            return self._agent.run(script, timeout)
+        except CommandTimeout as error:
+            raise CommandTimeout(f'{error}\n{self.machine.state()}') from None
 
     def check(self, script: str, timeout: float = 300) -> str:
         """The output of @script; LabError when it fails."""

@@ -166,6 +166,14 @@ class Machine:
             for path in (self.logs / 'qemu.log', self.logs / 'console.log')
             if path.exists())
 
+    def state(self) -> str:
+        """What is known of a machine that does not answer."""
+        try:
+            registers = self.monitor.hmp('info registers -a')
+        except LabError as error:
+            registers = str(error)
+        return f'{registers}\n{self.log_tail()}'
+
     def close(self) -> None:
         """End this QEMU, at once: nothing in it is worth keeping."""
         if self._process is not None:
