@@ -52,6 +52,9 @@ bench:		## what a translation costs, beside the pristine QEMU
 	@/usr/bin/python3 scripts/bench "$(BUILD_DIR)"
 check-bisect:	## each prefix builds, each series passes its tests (long)
 	$(check) bisect
+check-mingw:	## our files with a compiler for Windows, gcc-mingw-w64-x86-64
+	$(ninja) qemu.target
+	@scripts/mingw "$(BUILD_DIR)"
 series:		## mail-ready patches, a folder for each series in build/series
 	$(series) export
 debian-source:	## Debian's source package with the series, in build/debian
@@ -70,5 +73,5 @@ help:		## this list
 
 .PHONY: all base full kernel image demo docs check check-series check-unit \
 	check-qtest check-lab check-lab-long check-libvirt check-full check-build \
-	check-sanitize coverage bench check-bisect series debian-source install \
-	clean help
+	check-sanitize coverage bench check-bisect check-mingw series debian-source \
+	install clean help
