@@ -20,7 +20,7 @@
 #include "system/host_iommu_iommufd_parent.h"
 
 /*
- * Newer kernels tell the PASID width, as a logarithm, in the first byte of
+ * Newer kernels report the PASID width, as a logarithm, in the first byte of
  * what was reserved and zero.
  */
 static uint8_t host_iommu_iommufd_pasid_bits(const struct iommu_hw_info *info)

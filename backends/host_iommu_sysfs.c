@@ -1,5 +1,5 @@
 /*
- * What sysfs tells of a host's IOMMU
+ * What sysfs reports of a host's IOMMU
  *
  * Linux only.
  *

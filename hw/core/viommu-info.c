@@ -1,8 +1,9 @@
 /*
- * What virtual IOMMUs tell of themselves
+ * What virtual IOMMUs report of themselves
  *
- * Answers query-viommu and query-host-iommu. What there is to tell is in files
- * of the vIOMMUs; one that tells nothing is found by the bus that it serves.
+ * Answers query-viommu and query-host-iommu. What there is to report is in
+ * files of the vIOMMUs; one that reports nothing is found by the bus that it
+ * serves.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -85,7 +86,7 @@ static bool viommu_info_is_there(Object *obj)
     return object_dynamic_cast(obj, TYPE_VIOMMU_INFO) && DEVICE(obj)->realized;
 }
 
-/* What an object that nothing is known of tells */
+/* What is reported of an object that nothing is known of */
 static ViommuInfo *viommu_info_new(Object *obj, ViommuType type)
 {
     const VMStateDescription *vmsd = DEVICE_GET_CLASS(obj)->vmsd;
@@ -145,7 +146,7 @@ static int viommu_info_find_server(Object *obj, void *opaque)
     return search->found;
 }
 
-/* A bridge whose vIOMMU does not tell of itself stands for it */
+/* A bridge whose vIOMMU does not report itself stands for it */
 static int viommu_info_query_other(Object *obj, void *opaque)
 {
     ViommuInfoList **list = opaque;

@@ -31,7 +31,7 @@ Object *vtd_assigned_device(void);
 bool vtd_check_order(Error **errp);
 
 /**
- * vtd_check_caching_mode() - can an assigned device be had?
+ * vtd_check_caching_mode() - is an assigned device supported?
  *
  * Without CAP.CM (VT-d 11.4.2) the guest does not tell the vIOMMU when it
  * maps something, and nobody would map it on the host.
@@ -53,7 +53,7 @@ bool vtd_check_caching_mode(IntelIOMMUState *s, bool open, Error **errp);
 void vtd_resolve_caching_mode(IntelIOMMUState *s);
 
 /**
- * vtd_check_arriving_caching_mode() - can the guest that arrives be had?
+ * vtd_check_arriving_caching_mode() - is the guest that arrives supported?
  *
  * Compares only where the user left it open here.
  *

@@ -23,7 +23,7 @@
  * @devfn: device and function of the device (not of an alias)
  * @hiod: what the host can do. A reference is taken until
  *        vtd_unset_iommu_device().
- * @errp: tells what does not fit, and what to do
+ * @errp: says what does not fit, and what to do
  *
  * Returns: whether the host can back the vIOMMU
  */
@@ -99,7 +99,7 @@ uint64_t vtd_get_viommu_flags(void *opaque);
  *
  * @opaque: the IntelIOMMUState
  * @flags: set to vtd_get_viommu_flags()
- * @errp: tells what does not fit, and what to do
+ * @errp: says what does not fit, and what to do
  */
 bool vtd_check_attach(void *opaque, uint64_t *flags, Error **errp);
 

@@ -117,7 +117,7 @@ static uint64_t vtd_guest_value(IntelIOMMUState *s, const VTDHostField *f)
     return on && !*on ? 0 : vtd_field_of(f, s->cap, s->ecap);
 }
 
-/* Returns: false where nobody could tell */
+/* Returns: false where it is unknown */
 static bool vtd_host_value(HostIOMMUDevice *hiod, const VTDHostField *f,
                            uint64_t *value)
 {

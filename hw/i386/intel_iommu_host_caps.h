@@ -25,7 +25,7 @@
  * @guest: what the guest is told
  * @adopted: where that was adopted, NULL: it was not; of the vIOMMU
  * @host: what the host has; valid with @host_known
- * @host_known: could somebody tell?
+ * @host_known: is @host known?
  * @fits: can the host back the guest's value, as things are?
  */
 typedef struct VTDHostFieldState {
@@ -118,7 +118,7 @@ char *vtd_host_field_obstacle(IntelIOMMUState *s, int index, uint64_t value);
  */
 const char *vtd_origin_name(const VTDHostOrigin *origin);
 
-/* What vtd_origin_name() calls a stream that tells nothing */
+/* What vtd_origin_name() calls a stream that names nothing */
 #define VTD_FROM_STREAM "the incoming stream"
 
 /**

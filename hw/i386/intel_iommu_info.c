@@ -1,5 +1,5 @@
 /*
- * What intel-iommu tells of itself
+ * What intel-iommu reports of itself
  *
  * A reader of the table in intel_iommu_host_caps.c, for query-viommu and
  * query-host-iommu.

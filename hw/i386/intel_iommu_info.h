@@ -1,5 +1,5 @@
 /*
- * What intel-iommu tells of itself
+ * What intel-iommu reports of itself
  *
  * For query-viommu and query-host-iommu.
  *

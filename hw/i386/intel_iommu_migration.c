@@ -369,7 +369,7 @@ static void vtd_check_carried(IntelIOMMUState *s, GString *problems)
 
 typedef struct VTDLimitSearch {
     int index;
-    uint64_t value;                 /* that shall be had */
+    uint64_t value;                 /* that arrived */
     VTDOrigin limit;                /* the lowest found so far */
 } VTDLimitSearch;
 
@@ -387,7 +387,7 @@ static bool vtd_find_limit(IntelIOMMUState *s, HostIOMMUDevice *hiod,
     return true;
 }
 
-/* Can what arrived for an open field be had here? */
+/* Is what arrived for an open field supported here? */
 static void vtd_check_open(IntelIOMMUState *s, int index,
                            const VTDHostFieldState *field, uint64_t arrived,
                            GString *problems)

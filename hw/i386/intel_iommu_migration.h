@@ -79,7 +79,7 @@ int vtd_migration_pre_load(void *opaque);
  */
 int vtd_migration_post_load(IntelIOMMUState *s);
 
-/* The subsection that tells what was adopted, and from where */
+/* The subsection that holds what was adopted, and from where */
 extern const VMStateDescription vtd_vmstate_host_caps;
 
 /**

@@ -340,7 +340,7 @@ static void vtd_stage1_note(VTDStage1Group *group, VTDStage1Kind kind,
                            set ? set->id : 0, reason ?: "");
 }
 
-/* All devices of @group are detached; tells of it once */
+/* All devices of @group are detached; warns of it once */
 static void vtd_stage1_note_failure(VTDStage1Group *group, Error *err)
 {
     g_autofree char *reason = g_strdup_printf("the host failed: %s",

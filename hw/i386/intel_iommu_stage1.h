@@ -21,7 +21,7 @@
  * @opaque: the IntelIOMMUState
  * @devfn: device and function of the device (not of an alias)
  * @hiod: attached to its nesting parent
- * @errp: tells what does not fit, and what to do
+ * @errp: says what does not fit, and what to do
  */
 bool vtd_stage1_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
                                  HostIOMMUDevice *hiod, Error **errp);

@@ -69,7 +69,7 @@ bool vtd_check_nested(IntelIOMMUState *s, Error **errp);
 bool vtd_has_second_stage_level(IntelIOMMUState *s, unsigned int levels);
 
 /**
- * vtd_context_reason() - why a context entry cannot be had
+ * vtd_context_reason() - why no context entry can be used
  *
  * @s: the vIOMMU
  * @reason: legacy mode's, of a root or context entry

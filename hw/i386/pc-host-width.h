@@ -18,7 +18,7 @@
  *
  * @dev: a device that is about to be plugged. A memory device knows its
  *     address; any other passes
- * @errp: tells where the memory ends, and which host cannot map it
+ * @errp: says where the memory ends, and which host cannot map it
  */
 bool pc_check_host_width(DeviceState *dev, Error **errp);
 

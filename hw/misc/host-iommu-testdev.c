@@ -77,7 +77,7 @@ static int host_iommu_test_parse(const char *property, const char *value,
     return max;
 }
 
-static bool host_iommu_test_realize(HostIOMMUDevice *hiod, void *bringer,
+static bool host_iommu_test_realize(HostIOMMUDevice *hiod, void *opaque,
                                     Error **errp)
 {
     static const char *const type_names[] = {
@@ -91,7 +91,7 @@ static bool host_iommu_test_realize(HostIOMMUDevice *hiod, void *bringer,
         [HOST_IOMMU_SOURCE_IOMMUFD] = "iommufd",
         [HOST_IOMMU_SOURCE_SYSFS] = "sysfs",
     };
-    HostIOMMUTestdev *td = bringer;
+    HostIOMMUTestdev *td = opaque;
     HostIOMMUDeviceCaps *caps = &hiod->caps;
     Range *range;
 

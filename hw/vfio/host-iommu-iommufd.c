@@ -101,7 +101,7 @@ static bool host_iommu_iommufd_realize(HostIOMMUDevice *hiod, void *opaque,
     if (vdev->hwpt && vdev->hwpt->parent) {
         hiod->parent = HOST_IOMMU_PARENT(object_ref(vdev->hwpt->parent));
     }
-    /* Not every driver in the kernel tells iommufd what it drives */
+    /* Not every driver in the kernel describes its hardware to iommufd */
     if (folder && hiod->caps.type == HOST_IOMMU_TYPE_UNKNOWN) {
         host_iommu_sysfs_read(folder, &hiod->caps);
     }

@@ -29,7 +29,7 @@ static bool host_iommu_legacy_realize(HostIOMMUDevice *hiod, void *opaque,
     g_autofree char *folder = vfio_host_iommu_folder(vdev);
 
     vfio_host_iommu_fill(hiod, vdev);
-    /* VFIO_IOMMU_GET_INFO tells nothing of the vendor's part */
+    /* VFIO_IOMMU_GET_INFO reports nothing of the vendor's part */
     if (folder) {
         host_iommu_sysfs_read(folder, &hiod->caps);
     }

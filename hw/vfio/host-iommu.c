@@ -1,5 +1,5 @@
 /*
- * What both backends of VFIO can tell of the host IOMMU behind a device
+ * What both backends of VFIO know of the host IOMMU behind a device
  *
  * Copyright Red Hat, Inc. 2012
  *
@@ -44,7 +44,7 @@ char *vfio_host_iommu_folder(const VFIODevice *vdev)
     return folder ? g_build_filename(folder, "iommu", NULL) : NULL;
 }
 
-/* Returns: the number of its IOMMU group, as sysfs tells */
+/* Returns: the number of its IOMMU group, as in sysfs */
 static int vfio_host_iommu_group(const VFIODevice *vdev)
 {
     g_autofree char *folder = vfio_host_folder(vdev);

@@ -13,7 +13,7 @@
 #include "system/host_iommu_device.h"
 
 /**
- * vfio_host_folder() - where sysfs tells of a device
+ * vfio_host_folder() - where sysfs describes a device
  *
  * @vdev: the device; it may have come as a file descriptor
  *
@@ -22,7 +22,7 @@
 char *vfio_host_folder(const VFIODevice *vdev);
 
 /**
- * vfio_host_iommu_folder() - where sysfs tells of the IOMMU behind a device
+ * vfio_host_iommu_folder() - where sysfs describes the IOMMU behind a device
  *
  * @vdev: the device
  *
@@ -31,13 +31,13 @@ char *vfio_host_folder(const VFIODevice *vdev);
 char *vfio_host_iommu_folder(const VFIODevice *vdev);
 
 /**
- * vfio_host_iommu_fill() - what both backends can tell of an attached device
+ * vfio_host_iommu_fill() - what both backends know of an attached device
  *
- * Fills the name, and what the container and sysfs tell: the unit, IOVA
+ * Fills the name, and what the container and sysfs report: the unit, IOVA
  * ranges, width and page sizes.
  *
  * @hiod: the object, being realized
- * @vdev: the device; where it is not attached, what the container tells is
+ * @vdev: the device; where it is not attached, what the container reports is
  *     unknown
  */
 void vfio_host_iommu_fill(HostIOMMUDevice *hiod, VFIODevice *vdev);

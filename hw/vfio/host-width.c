@@ -45,7 +45,7 @@ static int vfio_find_bar(Object *obj, void *opaque)
     return 0;
 }
 
-/* The owner of a BAR may be a memory backend, so the owner does not tell */
+/* The owner of a BAR may be a memory backend, so the owner is no answer */
 static bool vfio_is_bar(Bar *bar)
 {
     return object_child_foreach_recursive(object_get_root(), vfio_find_bar,

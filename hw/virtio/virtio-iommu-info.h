@@ -1,5 +1,5 @@
 /*
- * What virtio-iommu tells of itself
+ * What virtio-iommu reports of itself
  *
  * For query-viommu.
  *

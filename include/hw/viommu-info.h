@@ -1,5 +1,5 @@
 /*
- * What virtual IOMMUs tell of themselves
+ * What virtual IOMMUs report of themselves
  *
  * The interface that query-viommu and query-host-iommu look for.
  *
@@ -20,7 +20,7 @@ DECLARE_CLASS_CHECKERS(VIOMMUInfoClass, VIOMMU_INFO, TYPE_VIOMMU_INFO)
 
 /*
  * An interface of devices, those that pci_setup_iommu() is called with. Who has
- * nothing to tell sets @type alone.
+ * nothing to report sets @type alone.
  */
 struct VIOMMUInfoClass {
     InterfaceClass parent_class;
@@ -28,7 +28,7 @@ struct VIOMMUInfoClass {
     ViommuType type;
 
     /**
-     * @query: tell all; NULL: there is no more than every vIOMMU has
+     * @query: report all; NULL: there is no more than every vIOMMU has
      *
      * @obj: the vIOMMU, realized
      * @info: as of a vIOMMU that is not changed by a host, and migrates where
@@ -38,7 +38,7 @@ struct VIOMMUInfoClass {
 
     /**
      * @check_host: could a device of this host be plugged now? NULL: the
-     * vIOMMU cannot tell before it sees the device
+     * vIOMMU cannot know before it sees the device
      *
      * @obj: the vIOMMU, realized
      * @host: a unit of the host
@@ -61,7 +61,7 @@ struct VIOMMUInfoClass {
 };
 
 /**
- * viommu_info_set_vtd() - tell of a pair of VT-d's registers
+ * viommu_info_set_vtd() - report a pair of VT-d's registers
  *
  * @vtd: filled
  * @cap: Capability Register
@@ -70,7 +70,7 @@ struct VIOMMUInfoClass {
 void viommu_info_set_vtd(VtdRegisters *vtd, uint64_t cap, uint64_t ecap);
 
 /**
- * viommu_info_add_device() - tell of one device what every vIOMMU would
+ * viommu_info_add_device() - report of one device what every vIOMMU would
  *
  * @info: gets the device
  * @hiod: its host; child of the device

@@ -14,7 +14,7 @@ typedef struct HostIOMMUDevice HostIOMMUDevice;
 /**
  * enum HostIOMMUType - what kind of IOMMU stands behind the device
  *
- * @HOST_IOMMU_TYPE_UNKNOWN: nobody could tell
+ * @HOST_IOMMU_TYPE_UNKNOWN: it is unknown
  * @HOST_IOMMU_TYPE_INTEL_VTD: Intel VT-d; caps.vtd is valid
  * @HOST_IOMMU_TYPE_ARM_SMMUV3: Arm SMMUv3
  * @HOST_IOMMU_TYPE_AMD_VI: AMD-Vi
@@ -42,7 +42,7 @@ typedef enum HostIOMMUSource {
     HOST_IOMMU_SOURCE__MAX,
 } HostIOMMUSource;
 
-/* Stands for a width that nobody could tell */
+/* Stands for an unknown width */
 #define HOST_IOMMU_BITS_UNKNOWN 0
 
 /**

@@ -1,5 +1,5 @@
 /*
- * What iommufd tells of the host IOMMU behind a device that is bound to it
+ * What iommufd reports of the host IOMMU behind a device that is bound to it
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -13,7 +13,7 @@
 /**
  * host_iommu_iommufd_learn() - what the host behind a bound device can do
  *
- * Fills what IOMMU_GET_HW_INFO tells (linux/iommufd.h, struct iommu_hw_info):
+ * Fills what IOMMU_GET_HW_INFO reports (linux/iommufd.h, struct iommu_hw_info):
  * type, source, hw_caps, pasid_bits and vtd.
  *
  * @caps: of an object that is being realized

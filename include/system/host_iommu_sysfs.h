@@ -1,7 +1,7 @@
 /*
- * What sysfs tells of a host's IOMMU
+ * What sysfs reports of a host's IOMMU
  *
- * For HostIOMMUDeviceCaps, where no iommufd tells.
+ * For HostIOMMUDeviceCaps, where iommufd reports nothing.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */

@@ -49,7 +49,7 @@ char *host_iommu_unit_of_pci(const char *address, Error **errp);
 /**
  * host_iommu_unit_new() - learn what a unit of the host can do
  *
- * What sysfs does not tell is unknown. The width is that of the stage which
+ * What sysfs does not report is unknown. The width is that of the stage which
  * Linux uses for a device behind the unit: the least of MGAW and the widest
  * SAGAW of a second stage, and 47 bits at most where the unit has first-stage
  * translation in scalable mode, which newer kernels prefer (VT-d 3.6: half of
