@@ -1,8 +1,6 @@
 /*
  * HostIOMMUDevice of a device that is attached to a VFIO container
  *
- * Realized by hw/vfio/common.c, after the attach.
- *
  * Copyright Red Hat, Inc. 2012
  *
  * Authors:
