@@ -6,7 +6,6 @@ A host takes some seconds to boot and serves all of a module's cases.
 """
 
 import random
-import signal
 import sys
 from pathlib import Path
 from typing import Iterator, List, Tuple
@@ -19,21 +18,11 @@ sys.path.insert(0, str(Path(__file__).resolve().parent))
 from buildtree import BuildTree  # noqa: E402
 from device import dma_testdev, nvme  # noqa: E402
 from host import Host  # noqa: E402
+from session import pytest_configure, tree  # noqa: E402,F401
 from stage1 import HALF  # noqa: E402
 from vtd import NESTED  # noqa: E402
 
 DISK_BYTES = 8 << 20
-
-
-def pytest_configure() -> None:
-    """End in an orderly way, machines included, when meson's time is up."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-
-
-@pytest.fixture(scope='session')
-def tree() -> BuildTree:
-    """The build directory under test."""
-    return BuildTree.from_environment()
 
 
 @pytest.fixture(scope='session')

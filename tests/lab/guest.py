@@ -20,7 +20,7 @@ from typing import (TYPE_CHECKING, Any, Dict, List, Mapping, Optional,
 
 from agent import Agent, LabError, Outcome
 from machine import AGENT_SLOT
-from monitor import Monitor
+from monitor import ExecuteError, Monitor
 
 if TYPE_CHECKING:
     from host import Host
@@ -150,6 +150,16 @@ class Guest:
     def plug(self, arguments: Mapping[str, object]) -> None:
         """Plug a device; ExecuteError says why it is refused."""
         self.monitor.cmd('device_add', **arguments)
+
+    def refusal(self, arguments: Mapping[str, object]) -> str:
+        """Why a device is not plugged, of which no file stays open."""
+        before = self.open_files()
+        try:
+            self.plug(arguments)
+        except ExecuteError as error:
+            assert self.open_files() == before
+            return str(error)
+        raise LabError(f'{self.name}: was plugged: {arguments}')
 
     def unplug(self, name: str) -> None:
         """Unplug the device with id @name and wait until it is gone."""

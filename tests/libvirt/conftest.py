@@ -6,7 +6,6 @@ set. One libvirtd and one installed QEMU serve all of a module's cases.
 
 import os
 import shutil
-import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -21,17 +20,7 @@ sys.path[:0] = [str(HERE), str(TOP / 'tests/lab'), str(TOP / 'tests/report')]
 # pylint: disable=wrong-import-position
 from buildtree import BuildTree  # noqa: E402
 from privatelibvirt import Libvirt, why_not  # noqa: E402
-
-
-def pytest_configure() -> None:
-    """End in an orderly way, libvirtd included, when meson's time is up."""
-    signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
-
-
-@pytest.fixture(scope='session')
-def tree() -> BuildTree:
-    """The build directory under test."""
-    return BuildTree.from_environment()
+from session import pytest_configure, tree  # noqa: E402,F401
 
 
 @pytest.fixture(scope='session')
