@@ -12,7 +12,8 @@ from typing import Iterator, List, Tuple
 
 import pytest
 
-sys.path.insert(0, str(Path(__file__).resolve().parent))
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent / 'docs')]
 
 # pylint: disable=wrong-import-position
 from buildtree import BuildTree  # noqa: E402

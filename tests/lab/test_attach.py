@@ -17,6 +17,7 @@ from assignment import (BACKENDS, NESTED_REFUSAL, STOPPED_PORT, assigned,
                         unassigned)
 from buildtree import BuildTree
 from device import nvme
+from examples import MANUAL, console_examples
 from guest import Refused
 from host import BASE_QEMU, CONSOLE, QEMU, Host
 from monitor import ExecuteError
@@ -158,6 +159,18 @@ def test_bar_beyond_the_host_s_width(host: Host, backend: str) -> None:
         assert [re.sub(r'ends at 0x[0-9a-f]+', 'ends at N', line)
                 for line in said] == [bar_warning('shm', 'ivshmem-plain',
                                                   'shared', 2)]
+
+
+def test_manual_shows_what_is_printed(host: Host) -> None:
+    """The manual's VM with a device of VFIO's, started as it stands there."""
+    device = host.devices[0]
+    command, *lines = (
+        line.replace('0000:01:00.0', device.address)
+        for line in next(example for example in console_examples(MANUAL)
+                         if 'vfio-pci' in example[0]))
+    with host.guest([*command.split()[2:], '-nodefaults']) as guest:
+        assert lines == ['(qemu) info viommu',
+                         *guest.monitor.hmp('info viommu').splitlines()]
 
 
 @pytest.mark.parametrize('backend', BACKENDS)
