@@ -40,6 +40,15 @@ class Device:
         """How vfio-pci is told which device of the host to assign."""
         return f'host={self.address}'
 
+    def binding(self, driver: str) -> str:
+        """What a shell does to take it from its driver and give it to
+        @driver."""
+        return f'''
+            cd /sys/bus/pci/devices/{self.address} || exit
+            echo {driver} >driver_override
+            ! [ -e driver ] || echo {self.address} >driver/unbind
+            echo {self.address} >/sys/bus/pci/drivers/{driver}/bind'''
+
     @property
     def arguments(self) -> Tuple[str, ...]:
         """The options of QEMU that make it."""
@@ -57,11 +66,18 @@ def nvme(content: Path, slot: int) -> Device:
         '-drive', f'id=disk{slot},if=none,format=raw,file={path}'))
 
 
-def e1000e(slot: int, mac: str = '') -> Device:
-    """A network card, @mac if that matters, that leads nowhere. Its ROM is
-    not in the lab."""
-    return Device('e1000e', slot, 'romfile=' + (f',mac={mac}' if mac else ''),
-                  assigned='rombar=0')
+def e1000e(slot: int, mac: str = '', leads_to: Optional[Path] = None
+           ) -> Device:
+    """A network card, @mac if that matters, that leads nowhere, or whose
+    frames are datagrams from @leads_to.card to the socket @leads_to. Its ROM
+    is not in the lab."""
+    properties = 'romfile=' + (f',mac={mac}' if mac else '')
+    if leads_to is None:
+        return Device('e1000e', slot, properties, assigned='rombar=0')
+    net = (f'dgram,id=net{slot},local.type=unix,local.path={leads_to}.card,'
+           f'remote.type=unix,remote.path={leads_to}')
+    return Device('e1000e', slot, f'{properties},netdev=net{slot}',
+                  ('-netdev', net), assigned='rombar=0')
 
 
 def edu(slot: int) -> Device:

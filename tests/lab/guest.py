@@ -33,6 +33,10 @@ IOCTLS = {
 }
 
 
+# Linux panics where it is told to, and its end is a triple fault.
+PANIC = 'unknown_nmi_panic reboot=triple'
+
+
 class Refused(Exception):
     """QEMU did not start: all that it wrote on standard error."""
 
@@ -127,6 +131,12 @@ class Guest:
             f'cd /proc/$(cat {self._folder}/pid)/fd && '
             'for file in *; do readlink $file; done').split('\n'))
 
+    def kill(self) -> None:
+        """End this QEMU with SIGKILL, and wait until it is gone."""
+        self._host.check(f'''
+            pid=$(cat {self._folder}/pid) && kill -9 $pid &&
+            while kill -0 $pid 2>/dev/null; do usleep 10000; done''')
+
     def pinned(self) -> int:
         """How many KiB of this QEMU the host's kernel has pinned, so that
         devices can reach them."""
@@ -180,6 +190,14 @@ class Guest:
         self.monitor.cmd('set-action', reboot='reset')
         self.monitor.cmd('system_reset')
         self._wait('RESET', guest=False)
+
+    def crash(self) -> None:
+        """Have Linux, which was told PANIC, panic and its machine reset
+        itself, with no device shut down; the next command waits for the new
+        Linux."""
+        self.monitor.cmd('set-action', reboot='reset')
+        self.monitor.cmd('inject-nmi')
+        self._wait('RESET', guest=True)
 
     def migrate(self, destination: 'Guest') -> None:
         """Migrate, while the guest runs, to a @destination that waits with

@@ -102,11 +102,7 @@ class Host:
 
     def bind_vfio(self, device: Device) -> None:
         """Take @device from its driver and give it to vfio-pci."""
-        self.check(f'''
-            cd /sys/bus/pci/devices/{device.address} || exit
-            echo vfio-pci >driver_override
-            ! [ -e driver ] || echo {device.address} >driver/unbind
-            echo {device.address} >/sys/bus/pci/drivers/vfio-pci/bind''')
+        self.check(device.binding('vfio-pci'))
 
     def make_mediated(self, device: MediatedDevice) -> None:
         """Have the driver of Linux' sample make @device, bound to VFIO."""

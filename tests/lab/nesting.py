@@ -11,14 +11,12 @@ Addresses: an IOVA is what the device asks for, a GPA what the first stage
 makes of it and the second stage translates, an offset is into the memory.
 """
 
-import os
-import shlex
-from typing import Dict, List, Type
+from typing import Dict
 
 from device import Device
 from host import Host
+from steps import Steps
 
-FOLDER = '/run/nesting'
 PAGE = 0x1000
 LARGE_PAGE = 0x200000
 
@@ -37,56 +35,14 @@ SIZE = 15 << 20             # of it, whatever the skew
 EVERY_PAGE = 0, (1 << 64) - 1
 
 
-class Program:
+class Program(Steps):
     """nesting.c in @host, which has @device and an iommufd of its own; what
     they are made to hold ends with it. One at a time."""
 
     def __init__(self, host: Host, device: Device) -> None:
-        self._host = host
-        self._device = device
-
-    def __enter__(self) -> 'Program':
-        # Both pipes stay open at both ends, so nobody waits in open.
-        self._host.check(f'''
-            mkdir -p {FOLDER} && cd {FOLDER} && rm -f * && mkfifo in out &&
-            name=$(ls /sys/bus/pci/devices/{self._device.address}/vfio-dev)
-            /lab/nesting /dev/vfio/devices/$name 0<>in 1<>out 2>errors &
-            echo $! >pid''')
-        self._answers(1)
-        return self
-
-    def _answers(self, count: int) -> List[List[int]]:
-        # A step that waits for ever would make the host's agent wait too.
-        answers = self._host.check(f'''
-            cd {FOLDER} && i=0 &&
-            while [ $((i += 1)) -le {count} ]; do
-                read -r -t 120 answer && echo "$answer" || exit
-            done <>out''').splitlines()
-        for answer in answers:
-            if not answer.startswith('ok'):
-                number = int(answer.split()[1])
-                raise OSError(number, os.strerror(number))
-        return [[int(word, 0) for word in answer.split()[1:]]
-                for answer in answers]
-
-    def steps(self, *lines: str) -> List[List[int]]:
-        """Take several steps and return what each answers; all are taken,
-        and then OSError tells the first that was refused."""
-        self._host.check(f"cd {FOLDER} && kill -0 $(cat pid) && "
-                         f"printf '%s\\n' {shlex.join(lines)} >in")
-        return self._answers(len(lines))
-
-    def step(self, name: str, *numbers: int) -> List[int]:
-        """Take the step @name of nesting.c; OSError when it is refused."""
-        return self.steps(' '.join([name, *map(hex, numbers)]))[0]
-
-    def __exit__(self, error: Type[BaseException], *_: object) -> None:
-        if error is None:
-            self._host.check(f'''
-                cd {FOLDER} && pid=$(cat pid) && kill $pid &&
-                while kill -0 $pid 2>/dev/null; do usleep 10000; done''')
-        else:
-            self._host.run(f'kill -9 $(cat {FOLDER}/pid)')
+        super().__init__(host, f'''
+            /lab/nesting /dev/vfio/devices/$(
+                ls /sys/bus/pci/devices/{device.address}/vfio-dev)''')
 
 
 class Memory:

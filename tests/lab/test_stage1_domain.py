@@ -1,0 +1,125 @@
+# SPDX-License-Identifier: GPL-2.0-or-later
+"""
+Stage-1 passthrough of devices that share one domain of the guest's VFIO:
+what they cost in calls of the host, and whether they see what a model sees.
+"""
+
+import os
+from typing import Callable, Iterator, List
+
+import pytest
+
+from assignment import vfio_properties
+from buildtree import BuildTree
+from device import dma_testdev
+from guest import Guest
+from host import COUNTED_QEMU, Host
+from stage1 import BACKEND, LINUX, bound, stage1
+from steps import Steps
+from vtd import NESTED
+
+DEVICES = 8
+PAGE = 4096
+OPERATIONS = 20000
+SEED = int(os.environ.get('LAB_SEED', '16'))
+
+# pytest's record_property: what a run prints beside its cases
+Record = Callable[[str, object], None]
+
+# What dma-testdev answers.
+DONE, NOT_READ = 1, 2
+
+# Of 2 MiB, and at an odd place, so that the guest's pages are of 4 KiB; a
+# range has to be told in 24 pieces.
+PAGES = 512
+IOVA = 0x4000_1000
+
+# Where the first two devices are in the guest.
+IN_GUEST = dma_testdev(0x10), dma_testdev(0x11)
+
+
+@pytest.fixture(name='host', scope='module')
+def fixture_host(tree: BuildTree) -> Iterator[Host]:
+    """A host that nests, with devices of which each is a group."""
+    with Host(tree, 'domain', NESTED,
+              [dma_testdev(slot) for slot in range(3, 3 + DEVICES)],
+              memory='2G') as machine:
+        yield machine
+
+
+@pytest.fixture(name='guest', scope='module')
+def fixture_guest(host: Host) -> Iterator[Guest]:
+    """A guest with two of them, which belong to its own VFIO."""
+    options: List[str] = stage1()
+    for device, inside in zip(host.devices, IN_GUEST):
+        options += ['-device', f'{vfio_properties(device, BACKEND)},'
+                    f'addr={inside.slot:#x}']
+    with host.guest(options, kernel=LINUX, program=COUNTED_QEMU) as guest:
+        for inside in IN_GUEST:
+            guest.check(inside.binding('vfio-pci'))
+        yield guest
+
+
+def one_domain(guest: Guest, devices: int) -> Steps:
+    """The program domain.c in @guest, whose first @devices it has."""
+    return Steps(guest, ' '.join(['/lab/domain', *(
+        device.address for device in IN_GUEST[:devices])]))
+
+
+def test_memory_is_pinned_once(host: Host, record_property: Record
+                               ) -> None:
+    """However many devices there are, RAM is in one IOAS and one parent,
+    and is pinned once."""
+    pinned = {}
+    for devices in 1, 4, DEVICES:
+        with host.guest(stage1(*host.devices[:devices]),
+                        program=COUNTED_QEMU) as guest:
+            assert bound(guest) == [{'to': 'pass-through'}] * devices
+            calls, pinned[devices] = guest.ioctls(), guest.pinned()
+            assert (calls['IOAS_ALLOC'], calls['HWPT_ALLOC']) == (1, 1)
+    record_property('KiB pinned, by devices', pinned)
+    assert 250 << 10 < max(pinned.values()) < 264 << 10
+    assert max(pinned.values()) - min(pinned.values()) < 1 << 10
+
+
+@pytest.mark.parametrize('devices', [1, 2])
+def test_one_call_for_an_unmap(guest: Guest, devices: int,
+                               record_property: Record) -> None:
+    """What takes back 512 pages is one call of the host, for two devices
+    as for one; a map is none. All of the devices see the same."""
+    some = [(device, IOVA + page * PAGE) for device in range(devices)
+            for page in (0, 1, PAGES // 2, PAGES - 1)]
+    with one_domain(guest, devices) as program:
+        now = bound(guest)[:devices]
+        assert [binding['to'] for binding in now] == ['nested'] * devices
+        assert len({binding['hwpt'] for binding in now}) == 1
+        before = guest.ioctls()
+        program.step('map', IOVA, 0, PAGES * PAGE)
+        assert guest.ioctls() == before
+        for device, iova in some:
+            assert program.step('dma', device, iova, IOVA, 8) == [DONE]
+        told = len(guest.log())
+        program.step('unmap', IOVA, PAGES * PAGE)
+        calls = guest.ioctls() - before
+        waits = guest.log()[told:].count('vtd_inv_desc_wait_sw')
+        record_property(f'calls to unmap {PAGES} pages', dict(calls))
+        record_property('wait descriptors', waits)
+        assert calls == {'INVALIDATE': 1}
+        for device, iova in some:
+            assert program.step('dma', device, iova, IOVA, 8) == [NOT_READ]
+
+
+def test_like_a_model(guest: Guest, record_property: Record) -> None:
+    """Two devices copy what the guest maps, and fail where it does not, or
+    does no longer: operation for operation as in a model."""
+    with one_domain(guest, len(IN_GUEST)) as program:
+        before = guest.ioctls()
+        (right, denied), = program.steps(
+            f'random {SEED:#x} {OPERATIONS:#x}', patience=1200)
+        calls = guest.ioctls() - before
+        record_property(f'operations, with seed {SEED}', right)
+        record_property('copies that failed as they had to', denied)
+        record_property('calls', dict(calls))
+        assert right == OPERATIONS, program.errors()
+        assert denied > OPERATIONS // 20
+        assert calls.keys() == {'INVALIDATE'}
