@@ -24,9 +24,6 @@ BOOTS = 10
 DOMAINS = 'cat /sys/class/iommu/dmar0/intel-iommu/domains_used'
 MIGRATION_BLOCKED = 'VFIO migration is not supported in kernel'
 
-# A read that does not end, in the background.
-READ_ON = 'while dd if={} of=/dev/null bs=256K iflag=direct; do :; done'
-
 
 def objects(calls: Counter[str]) -> int:
     """How many objects of iommufd are there after @calls."""
@@ -34,13 +31,15 @@ def objects(calls: Counter[str]) -> int:
 
 
 def keep_reading(guest: Guest, number: int) -> None:
-    """Have disk @number read until the guest ends, from now on."""
+    """Have disk @number read until the guest ends; it is being read when
+    this returns."""
     disk = block_device(guest, number)
-    guest.check(f'({READ_ON.format(disk)}) >/dev/null 2>&1 & '
-                'read -r _ _ before _ </sys/block/{0}/stat; '
-                'while read -r _ _ now _ </sys/block/{0}/stat && '
-                '[ $now = $before ]; do :; done'.format(
-                    disk.rsplit('/', 1)[1]))
+    sectors = f'read -r ios merged {{}} rest </sys/block/{disk[5:]}/stat'
+    guest.check(f'''
+        {sectors.format('before')}
+        (while dd if={disk} of=/dev/null bs=256K iflag=direct; do :; done) \
+            >/dev/null 2>&1 &
+        while {sectors.format('now')}; [ $now = $before ]; do :; done''')
 
 
 def test_rounds_leave_nothing(nesting: Host, disks: List[Path]) -> None:
