@@ -191,7 +191,6 @@ int main(int argc, char **argv)
         printf("error %d\n", errno);
         return 1;
     }
-    /* What is contiguous VFIO unmaps in one go, which ends with one wait. */
     madvise(memory, MEMORY, MADV_HUGEPAGE);
     for (i = 1; i < argc; i++) {
         if (open_device(argv[i])) {
