@@ -87,7 +87,9 @@ static bool do_map(void)
     result = map(BASE + area.iova * PAGE, area.page * PAGE, area.pages * PAGE,
                  area.writable);
     if (room && !result) {
-        for (i = 0; areas[i].pages; i++) {
+        i = 0;
+        while (areas[i].pages) {
+            i++;
         }
         areas[i] = area;
         paint(&area, &areas[i]);
@@ -218,7 +220,9 @@ uint64_t compare_with_model(uint64_t seed, uint64_t operations,
         *(uint64_t *)(memory + i) = i * 0x9e3779b97f4a7c15ULL;
     }
     memcpy(model, memory, MEMORY);
-    for (i = 0; i < operations && do_any(denied); i++) {
+    i = 0;
+    while (i < operations && do_any(denied)) {
+        i++;
     }
     if (memcmp(model, memory, MEMORY)) {
         fprintf(stderr, "the memory is not the model's after %" PRIu64 "\n",

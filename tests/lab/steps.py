@@ -38,7 +38,8 @@ class Steps:
     def __enter__(self: Self) -> Self:
         # Both pipes stay open at both ends, so nobody waits in open.
         self._check(f'''
-            mkdir -p {FOLDER} && cd {FOLDER} && rm -f * && mkfifo in out || exit
+            mkdir -p {FOLDER} && cd {FOLDER} || exit
+            rm -f * && mkfifo in out || exit
             {self._command} 0<>in 1<>out 2>errors &
             echo $! >pid''')
         self._answers(1, PATIENCE)
