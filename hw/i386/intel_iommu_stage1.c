@@ -17,7 +17,7 @@
 #include "intel_iommu_host.h"
 #include "intel_iommu_internal.h"
 #include "intel_iommu_migration.h"
-#include "intel_iommu_shadow.h"
+#include "intel_iommu_shadow_space.h"
 #include "intel_iommu_stage1.h"
 #include "intel_iommu_tables.h"
 #include "system/host_iommu_parent.h"
@@ -42,7 +42,7 @@ typedef struct VTDStage1Device {
     PCIBus *bus;
     int devfn;
     HostIOMMUDevice *hiod;          /* a reference */
-    VTDShadow *shadow;              /* what its host's tables follow, or NULL */
+    VTDShadowSpace *shadow;         /* what the host's tables follow, or NULL */
     QLIST_ENTRY(VTDStage1Device) next;
 } VTDStage1Device;
 
@@ -300,11 +300,10 @@ static bool vtd_stage1_attach(VTDStage1Group *group, uint32_t id,
 static bool vtd_stage1_shadow(IntelIOMMUState *s, VTDStage1Device *dev,
                               uint32_t *id, Error **errp)
 {
-    dev->shadow = vtd_shadow_new(s, dev->bus, dev->devfn);
-    if (!host_iommu_device_shadow(dev->hiod,
-                                  vtd_shadow_address_space(dev->shadow), id,
-                                  errp)) {
-        vtd_shadow_free(g_steal_pointer(&dev->shadow));
+    dev->shadow = vtd_shadow_space_new(s, dev->bus, dev->devfn);
+    if (!host_iommu_device_shadow(dev->hiod, vtd_shadow_space_as(dev->shadow),
+                                  id, errp)) {
+        vtd_shadow_space_free(g_steal_pointer(&dev->shadow));
         return false;
     }
     return true;
@@ -315,7 +314,7 @@ static void vtd_stage1_unshadow(VTDStage1Device *dev)
 {
     if (dev->shadow) {
         host_iommu_device_unshadow(dev->hiod);
-        vtd_shadow_free(g_steal_pointer(&dev->shadow));
+        vtd_shadow_space_free(g_steal_pointer(&dev->shadow));
     }
 }
 
