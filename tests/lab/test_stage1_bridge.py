@@ -22,15 +22,18 @@ LONGEST = 1514              # bytes, with the header
 PATIENCE = 120.0            # seconds for a frame
 EXPERIMENTAL = b'\x88\xb5'  # an EtherType of nobody's
 
-# Bridges what e1000e drives, and waits until it forwards.
+# Bridges what e1000e drives, and waits until it forwards. Without the
+# kernel's IPv4 there is no brctl.
 BRIDGE = '''
     until set -- /sys/bus/pci/drivers/e1000e/*/net/* && [ -e $2 ]; do
         usleep 100000
     done
-    brctl addbr bridge && brctl stp bridge off && brctl setfd bridge 0 &&
+    ip link add bridge type bridge &&
+    echo 0 >/sys/class/net/bridge/bridge/forward_delay &&
     ip link set bridge up || exit
     for net in $1 $2; do
-        brctl addif bridge ${net##*/} && ip link set ${net##*/} up || exit
+        ip link set ${net##*/} master bridge &&
+        ip link set ${net##*/} up || exit
     done
     for net in $1 $2; do
         until [ "$(cat $net/brport/state)" = 3 ]; do usleep 100000; done
