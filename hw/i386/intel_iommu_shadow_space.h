@@ -12,7 +12,7 @@
 typedef struct VTDShadowSpace VTDShadowSpace;
 
 /**
- * vtd_shadow_space_new() - make an address space of what a guest maps for a device
+ * vtd_shadow_space_new() - an address space of what a guest maps for a device
  *
  * The device's own address space has RAM in it while nothing is translated;
  * this has the device's IOMMU memory region then, or nothing.
