@@ -69,8 +69,10 @@ uint64_t copy(int device, uint64_t source, uint64_t sink, uint64_t length)
     return registers[device][RESULT];
 }
 
-/* Take the step in @line; values it answers go to @out. Returns how many, or
- * -1 and errno */
+/*
+ * Take the step in @line; values it answers go to @out. Returns how many, or
+ * -1 and errno.
+ */
 static int take_step(const char *line, uint64_t *out)
 {
     char name[16] = "";
