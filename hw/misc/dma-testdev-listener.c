@@ -95,8 +95,10 @@ static void add_iommu(DMATestdevListener *l, MemoryRegionSection *section)
     dn->owner = l;
     dn->mr = section->mr;
     dn->offset = section->offset_within_address_space - start;
-    iommu_notifier_init(&dn->n, notify, IOMMU_NOTIFIER_IOTLB_EVENTS, start,
-                        start + int128_get64(section->size) - 1, 0);
+    iommu_notifier_init(&dn->n, notify,
+                        l->unmap_only ? IOMMU_NOTIFIER_UNMAP :
+                                        IOMMU_NOTIFIER_IOTLB_EVENTS,
+                        start, start + int128_get64(section->size) - 1, 0);
     if (memory_region_register_iommu_notifier(dn->mr, &dn->n,
                                               l->error ? NULL : &l->error)) {
         l->refused++;

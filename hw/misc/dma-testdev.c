@@ -165,6 +165,7 @@ static void dma_testdev_exit(PCIDevice *pdev)
 
 static const Property dma_testdev_properties[] = {
     DEFINE_PROP_BOOL("listen", DMATestdev, listen, false),
+    DEFINE_PROP_BOOL("x-unmap-only", DMATestdev, listener.unmap_only, false),
 };
 
 static void dma_testdev_class_init(ObjectClass *oc, void *data)

@@ -15,6 +15,7 @@
  * struct DMATestdevListener - listens to the address space of a device
  *
  * @listener: what hears of its memory regions
+ * @unmap_only: is told what is taken back alone, as vhost is
  * @notifiers: one for each IOMMU memory region in it
  * @mappings: what the host would have mapped. Ours.
  * @maps: mappings that a vIOMMU announced
@@ -25,6 +26,7 @@
  */
 typedef struct DMATestdevListener {
     MemoryListener listener;
+    bool unmap_only;
     QLIST_HEAD(, DMATestdevNotifier) notifiers;
     IOVATree *mappings;
     uint64_t maps, unmaps, refused;
@@ -34,7 +36,7 @@ typedef struct DMATestdevListener {
 /**
  * dma_testdev_listen() - start to listen
  *
- * @l: zeroed, or stopped before
+ * @l: zeroed but for @unmap_only, or stopped before
  * @as: address space of a device
  * @errp: why the vIOMMU does not let it listen
  *
