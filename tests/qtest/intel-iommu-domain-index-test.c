@@ -145,13 +145,13 @@ static void test_in_between(const void *data)
 {
     bool pages = GPOINTER_TO_UINT(data);
     Setup t;
-    uint64_t before, data;
+    uint64_t before, value;
 
     set_up(&t, SCALABLE, UNMAP_ONLY, DOMAIN);
     assert_reads(t.dev, NARROW_IOVA, FRAME(0));
     use(&t, t.dev, OTHER_DOMAIN);
     /* and nothing but that: the window's is known by the old domain still */
-    g_assert_true(vtd_device_load(t.dev, NARROW_IOVA + VTD_PAGE, &data));
+    g_assert_true(vtd_device_load(t.dev, NARROW_IOVA + VTD_PAGE, &value));
 
     before = unmaps(t.dev);
     if (pages) {
