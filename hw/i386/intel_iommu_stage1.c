@@ -34,7 +34,7 @@ struct VTDStage1Set {
     unsigned int users;             /* groups that are bound to it */
     HostIOMMUVTDRange pending[VTD_STAGE1_RANGES];
     uint32_t num_pending;
-    QLIST_ENTRY(VTDStage1Set) next;
+    QLIST_ENTRY(VTDStage1Set) next, next_pending;
 };
 
 /* A device; bus and devfn are its own, and those of its requests */
@@ -185,13 +185,19 @@ static VTDStage1Binding vtd_stage1_group_wanted(IntelIOMMUState *s,
 
 /* Sets */
 
+static unsigned int vtd_stage1_bucket(uint16_t domain_id)
+{
+    return domain_id % VTD_STAGE1_BUCKETS;
+}
+
 static VTDStage1Set *vtd_stage1_find_set(IntelIOMMUState *s,
                                          HostIOMMUParent *parent,
                                          const VTDTables *tables)
 {
     VTDStage1Set *set;
 
-    QLIST_FOREACH(set, &s->stage1.sets, next) {
+    QLIST_FOREACH(set, &s->stage1.sets[vtd_stage1_bucket(tables->domain_id)],
+                  next) {
         if (set->parent == parent &&
             vtd_stage1_same_tables(&set->tables, tables)) {
             return set;
@@ -233,7 +239,8 @@ static VTDStage1Set *vtd_stage1_get_set(IntelIOMMUState *s,
             return NULL;
         }
         object_ref(OBJECT(set->parent));
-        QLIST_INSERT_HEAD(&s->stage1.sets, set, next);
+        QLIST_INSERT_HEAD(
+            &s->stage1.sets[vtd_stage1_bucket(tables->domain_id)], set, next);
     }
     set->users++;
     return set;
@@ -244,6 +251,7 @@ static void vtd_stage1_put_set(VTDStage1Set *set)
 {
     if (set && --set->users == 0) {
         QLIST_REMOVE(set, next);
+        QLIST_SAFE_REMOVE(set, next_pending);
         host_iommu_parent_free_tables(set->parent, set->id);
         object_unref(OBJECT(set->parent));
         g_free(set);
@@ -439,7 +447,9 @@ static void vtd_stage1_collect(IntelIOMMUState *s, VTDStage1Set *set,
     static const HostIOMMUVTDRange all = { .npages = HOST_IOMMU_ALL_PAGES };
     HostIOMMUVTDRange *last = set->pending + set->num_pending - 1;
 
-    s->stage1.pending = true;
+    if (!set->num_pending) {
+        QLIST_INSERT_HEAD(&s->stage1.pending, set, next_pending);
+    }
     if (set->num_pending && last->npages == HOST_IOMMU_ALL_PAGES) {
         return;
     }
@@ -461,15 +471,18 @@ static void vtd_stage1_collect_for(IntelIOMMUState *s, uint32_t domain_id,
                                    uint32_t pasid,
                                    const HostIOMMUVTDRange *range)
 {
+    bool any = domain_id == VTD_STAGE1_ANY;
+    unsigned int bucket = any ? 0 : vtd_stage1_bucket(domain_id);
     VTDStage1Set *set;
 
-    QLIST_FOREACH(set, &s->stage1.sets, next) {
-        if ((domain_id == VTD_STAGE1_ANY ||
-             domain_id == set->tables.domain_id) &&
-            (pasid == VTD_STAGE1_ANY || pasid == set->tables.pasid)) {
-            vtd_stage1_collect(s, set, range);
+    do {
+        QLIST_FOREACH(set, &s->stage1.sets[bucket], next) {
+            if ((any || domain_id == set->tables.domain_id) &&
+                (pasid == VTD_STAGE1_ANY || pasid == set->tables.pasid)) {
+                vtd_stage1_collect(s, set, range);
+            }
         }
-    }
+    } while (any && ++bucket < VTD_STAGE1_BUCKETS);
 }
 
 void vtd_stage1_invalidate(IntelIOMMUState *s, uint32_t domain_id,
@@ -579,13 +592,10 @@ static void vtd_stage1_flush_set(IntelIOMMUState *s, VTDStage1Set *set)
 
 void vtd_stage1_flush(IntelIOMMUState *s)
 {
-    VTDStage1Set *set, *following;
+    VTDStage1Set *set;
 
-    if (!s->stage1.pending) {
-        return;
-    }
-    s->stage1.pending = false;
-    QLIST_FOREACH_SAFE(set, &s->stage1.sets, next, following) {
+    while ((set = QLIST_FIRST(&s->stage1.pending))) {
+        QLIST_REMOVE(set, next_pending);
         vtd_stage1_flush_set(s, set);
     }
 }
