@@ -7,7 +7,7 @@ that come and go, resets, crashes, snapshots, and a violent end.
 import hashlib
 from collections import Counter
 from pathlib import Path
-from typing import List
+from typing import Callable, List
 
 import pytest
 
@@ -69,7 +69,9 @@ def test_rounds_leave_nothing(nesting: Host, disks: List[Path]) -> None:
             assert there() == before
 
 
-def test_boots(nesting: Host, disks: List[Path]) -> None:
+@pytest.mark.parametrize('end', [Guest.reset, Guest.crash])
+def test_boots(nesting: Host, disks: List[Path],
+               end: Callable[[Guest], None]) -> None:
     """A machine that is reset under DMA, or whose Linux crashes under it,
     boots again, ten times; and nothing of the one before is left."""
     with nesting.guest(stage1(nesting.devices[0]), kernel=f'{STRICT} {PANIC}',
@@ -77,12 +79,9 @@ def test_boots(nesting: Host, disks: List[Path]) -> None:
         check_reads(guest, disks, 0)
         before = (guest.open_files(), guest.pinned(),
                   objects(guest.ioctls()), nesting.check(DOMAINS))
-        for boot in range(BOOTS):
+        for _ in range(BOOTS):
             keep_reading(guest, 0)
-            if boot % 2:
-                guest.crash()
-            else:
-                guest.reset()
+            end(guest)
             check_reads(guest, disks, 0)
             assert [binding['to'] for binding in bound(guest)] == ['nested']
             assert (guest.open_files(), guest.pinned(),
