@@ -7,7 +7,6 @@ moves bytes through both.
 
 import errno
 import re
-from pathlib import Path
 from typing import Dict, Iterator, NamedTuple, Tuple
 
 import pytest
@@ -16,7 +15,7 @@ from buildtree import BuildTree
 from device import dma_testdev
 from host import Host
 from nesting import (ACCESSED, BASE, DIRTY, EVERY_PAGE, LARGE_PAGE, PAGE,
-                     SIZE, WRITABLE, FirstStage, Nest, Program)
+                     SIZE, FirstStage, Nest, Program)
 from vtd import NESTED, STAGE_1, read_capabilities
 
 DOES_NOT = {
