@@ -12,6 +12,7 @@
 #include "qapi/error.h"
 #include "qemu/module.h"
 #include "qemu/range.h"
+#include "hw/vfio/shadow.h"
 #include "hw/vfio/vfio-common.h"
 #include "system/host_iommu_iommufd.h"
 
@@ -69,6 +70,17 @@ GList *vfio_container_get_iova_ranges(const VFIOContainerBase *bcontainer)
 
     range_set_bounds(range, 0, MAKE_64BIT_MASK(0, 39));
     return range_list_insert(NULL, range);
+}
+
+VFIOShadow *vfio_shadow_new(VFIODevice *vdev, AddressSpace *as,
+                            uint32_t *hwpt_id, Error **errp)
+{
+    g_assert_not_reached();
+}
+
+void vfio_shadow_free(VFIOShadow *shadow)
+{
+    g_assert_not_reached();
 }
 
 /* The device and its object */
