@@ -2,8 +2,7 @@
  * Holds dma-testdevs in one domain of VFIO's: one step a line, for domain.py
  *
  * Called with the PCI addresses of the devices. Has some memory, which the
- * steps name by its offsets. Answers each step with "ok" and the numbers that
- * came of it, or with "error" and its number.
+ * steps name by its offsets.
  *
  * By VFIO's containers: Linux 6.12's iommufd wants a second stage for what it
  * maps, and has none in a guest with x-flts=on.
@@ -20,10 +19,10 @@
 #include <sys/ioctl.h>
 #include <sys/mman.h>
 #include <unistd.h>
-#include <linux/pci_regs.h>
 #include <linux/vfio.h>
 
 #include "domain.h"
+#include "steps.h"
 
 #define DEVICES 8
 
@@ -105,22 +104,6 @@ static int take_step(const char *line, uint64_t *out)
     return -1;
 }
 
-static void answer(const char *line)
-{
-    uint64_t out[2] = {};
-    int i, values = take_step(line, out);
-
-    if (values < 0) {
-        printf("error %d\n", errno);
-        return;
-    }
-    printf("ok");
-    for (i = 0; i < values; i++) {
-        printf(" 0x%" PRIx64, out[i]);
-    }
-    puts("");
-}
-
 /* Returns: the group of the device at @address, in the container, or -1 */
 static int open_group(const char *address)
 {
@@ -149,41 +132,21 @@ static int open_group(const char *address)
 /* Add the device at @address to the domain and to the others */
 static int open_device(const char *address)
 {
-    struct vfio_region_info bar = {
-        .argsz = sizeof(bar),
-        .index = VFIO_PCI_BAR0_REGION_INDEX,
-    };
-    struct vfio_region_info config = {
-        .argsz = sizeof(config),
-        .index = VFIO_PCI_CONFIG_REGION_INDEX,
-    };
-    uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
     int device, group = open_group(address);
-    void *mapped;
 
     if (group < 0 || devices == DEVICES) {
         return -1;
     }
     device = ioctl(group, VFIO_GROUP_GET_DEVICE_FD, address);
-    if (device < 0 ||
-        ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &bar) ||
-        ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &config) ||
-        pwrite(device, &command, sizeof(command),
-               config.offset + PCI_COMMAND) != sizeof(command)) {
+    if (device < 0) {
         return -1;
     }
-    mapped = mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED, device,
-                  bar.offset);
-    if (mapped == MAP_FAILED) {
-        return -1;
-    }
-    registers[devices++] = mapped;
-    return 0;
+    registers[devices] = open_bar(device);
+    return registers[devices++] ? 0 : -1;
 }
 
 int main(int argc, char **argv)
 {
-    char line[256];
     int i;
 
     setlinebuf(stdout);
@@ -200,9 +163,6 @@ int main(int argc, char **argv)
             return 1;
         }
     }
-    puts("ok");
-    while (fgets(line, sizeof(line), stdin)) {
-        answer(line);
-    }
+    answer_steps(take_step);
     return 0;
 }

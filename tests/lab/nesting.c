@@ -3,8 +3,7 @@
  *
  * Called with the character device of an assigned dma-testdev. Has some
  * memory, for data and for first-stage tables, which the steps name by its
- * offsets. Answers each step with "ok" and the numbers that came of it, or
- * with "error" and its number.
+ * offsets.
  *
  * SPDX-License-Identifier: GPL-2.0-or-later
  */
@@ -18,8 +17,9 @@
 #include <sys/mman.h>
 #include <unistd.h>
 #include <linux/iommufd.h>
-#include <linux/pci_regs.h>
 #include <linux/vfio.h>
+
+#include "steps.h"
 
 #define MEMORY  (16UL << 20)
 #define ALIGN   (2UL << 20)         /* a large page of the second stage */
@@ -280,56 +280,24 @@ static int take_step(const char *line, uint64_t *out)
     return -1;
 }
 
-static void answer(const char *line)
-{
-    uint64_t out[2] = {};
-    int i, values = take_step(line, out);
-
-    if (values < 0) {
-        printf("error %d\n", errno);
-        return;
-    }
-    printf("ok");
-    for (i = 0; i < values; i++) {
-        printf(" 0x%" PRIx64, out[i]);
-    }
-    puts("");
-}
-
 static int open_device(const char *path)
 {
-    struct vfio_region_info bar = {
-        .argsz = sizeof(bar),
-        .index = VFIO_PCI_BAR0_REGION_INDEX,
-    };
-    struct vfio_region_info config = {
-        .argsz = sizeof(config),
-        .index = VFIO_PCI_CONFIG_REGION_INDEX,
-    };
     struct vfio_device_bind_iommufd bind = { .argsz = sizeof(bind) };
-    uint16_t command = PCI_COMMAND_MEMORY | PCI_COMMAND_MASTER;
 
     iommufd = open("/dev/iommu", O_RDWR);
     device = open(path, O_RDWR);
     bind.iommufd = iommufd;
     if (iommufd < 0 || device < 0 ||
-        ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind) ||
-        ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &bar) ||
-        ioctl(device, VFIO_DEVICE_GET_REGION_INFO, &config) ||
-        pwrite(device, &command, sizeof(command),
-               config.offset + PCI_COMMAND) != sizeof(command)) {
+        ioctl(device, VFIO_DEVICE_BIND_IOMMUFD, &bind)) {
         return -1;
     }
     device_id = bind.out_devid;
-    registers = mmap(NULL, bar.size, PROT_READ | PROT_WRITE, MAP_SHARED,
-                     device, bar.offset);
-    return registers == MAP_FAILED ? -1 : 0;
+    registers = open_bar(device);
+    return registers ? 0 : -1;
 }
 
 int main(int argc, char **argv)
 {
-    char line[256];
-
     setlinebuf(stdout);
     memory = mmap(NULL, MEMORY + ALIGN, PROT_READ | PROT_WRITE,
                   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
@@ -340,9 +308,6 @@ int main(int argc, char **argv)
     memory = (char *)(((uintptr_t)memory + ALIGN - 1) & -ALIGN);
     /* so that the second stage has large pages where offsets let it */
     madvise(memory, MEMORY, MADV_HUGEPAGE);
-    puts("ok");
-    while (fgets(line, sizeof(line), stdin)) {
-        answer(line);
-    }
+    answer_steps(take_step);
     return 0;
 }
