@@ -49,12 +49,12 @@ VFIOShadow *vfio_shadow_new(VFIODevice *vdev, AddressSpace *as,
         .region_del = vfio_memory_listener.region_del,
     };
     memory_listener_register(&bcontainer->listener, as);
-    bcontainer->initialized = true;
     if (bcontainer->error) {
         error_propagate(errp, bcontainer->error);
         vfio_shadow_free(shadow);
         return NULL;
     }
+    bcontainer->initialized = true;
     return shadow;
 }
 

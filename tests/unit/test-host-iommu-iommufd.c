@@ -72,15 +72,28 @@ GList *vfio_container_get_iova_ranges(const VFIOContainerBase *bcontainer)
     return range_list_insert(NULL, range);
 }
 
+/* Page tables that follow an address space: as many as there are, or refused */
+static unsigned int shadows;
+static bool refuses_shadow;
+static int shadow;
+
 VFIOShadow *vfio_shadow_new(VFIODevice *vdev, AddressSpace *as,
                             uint32_t *hwpt_id, Error **errp)
 {
-    g_assert_not_reached();
+    g_assert_cmpint(vdev->devid, ==, DEVID);
+    if (refuses_shadow) {
+        error_setg(errp, "refused");
+        return NULL;
+    }
+    shadows++;
+    *hwpt_id = 42;
+    return (VFIOShadow *)&shadow;
 }
 
-void vfio_shadow_free(VFIOShadow *shadow)
+void vfio_shadow_free(VFIOShadow *freed)
 {
-    g_assert_not_reached();
+    g_assert_true((void *)freed == &shadow);
+    shadows--;
 }
 
 /* The device and its object */
@@ -92,7 +105,9 @@ static VFIOContainerBase container = { .pgsizes = 4096 };
 static HostIOMMUDevice *learn(const char *sysfsdev, bool attached,
                               Error **errp)
 {
-    VFIODevice vdev = {
+    static VFIODevice vdev;
+
+    vdev = (VFIODevice) {
         .name = (char *)"0000:3b:00.0",
         .sysfsdev = (char *)sysfsdev,
         .devid = DEVID,
@@ -198,6 +213,29 @@ static void test_kernel_refuses(void)
                                                 TYPE_HOST_IOMMU_DEVICE));
 }
 
+static void test_shadow(void)
+{
+    HostIOMMUDeviceClass *hc;
+    HostIOMMUDevice *hiod;
+    Error *err = NULL;
+    uint32_t id = 0;
+
+    kernel.type = IOMMU_HW_INFO_TYPE_INTEL_VTD;
+    hiod = learn(NULL, true, &error_abort);
+    hc = HOST_IOMMU_DEVICE_GET_CLASS(hiod);
+    refuses_shadow = true;
+    g_assert_false(hc->shadow(hiod, NULL, &id, &err));
+    g_assert_cmpstr(error_get_pretty(err), ==, "refused");
+    error_free(err);
+    refuses_shadow = false;
+    g_assert_true(hc->shadow(hiod, NULL, &id, &error_abort));
+    g_assert_cmpuint(id, ==, 42);
+    g_assert_cmpuint(shadows, ==, 1);
+    hc->unshadow(hiod);
+    g_assert_cmpuint(shadows, ==, 0);
+    host_iommu_device_free(hiod);
+}
+
 static const TypeInfo types[] = {
     {
         .name = TYPE_IOMMUFD_BACKEND,
@@ -225,6 +263,7 @@ int main(int argc, char **argv)
     g_test_add_func("/host-iommu-iommufd/not-attached", test_not_attached);
     g_test_add_func("/host-iommu-iommufd/kernel-refuses",
                     test_kernel_refuses);
+    g_test_add_func("/host-iommu-iommufd/shadow", test_shadow);
     ret = g_test_run();
     object_unref(owner);
     /* nobody keeps a reference */
