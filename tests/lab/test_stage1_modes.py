@@ -56,3 +56,15 @@ def test_no_driver(nesting: Host, disks: List[Path]) -> None:
         check_reads(guest, disks, 3)
         check_writes(guest, disks, 3)
         assert bound(guest) == [{'to': 'pass-through'}]
+
+
+def test_legacy_mode_after_reset(nesting: Host, disks: List[Path]) -> None:
+    """A guest in legacy mode leaves nothing of what was shadowed for it."""
+    with nesting.guest(stage1(nesting.devices[3]), kernel=(
+            f'{CONSOLE} intel_iommu=on,sm_off iommu.strict=1')) as guest:
+        check_reads(guest, disks, 3)
+        files = guest.open_files()
+        guest.reset()
+        check_reads(guest, disks, 3)
+        assert bound(guest) == [{'to': 'shadow'}]
+        assert guest.open_files() == files
