@@ -47,6 +47,8 @@ check-sanitize:	## the qtests and unit tests with ASan and UBSan (long)
 	$(check) sanitize
 coverage:	## what our tests run of our C files, line by line
 	$(check) coverage
+check-random:	## the random comparisons, 10,000 steps, also sanitized (long)
+	$(check) random
 bench:		## what a translation costs, beside the pristine QEMU
 	$(ninja) qemu.target base.target
 	@/usr/bin/python3 scripts/bench "$(BUILD_DIR)"
@@ -73,5 +75,5 @@ help:		## this list
 
 .PHONY: all base full kernel image demo docs check check-series check-unit \
 	check-qtest check-lab check-lab-long check-libvirt check-full check-build \
-	check-sanitize coverage bench check-bisect check-mingw series debian-source \
-	install clean help
+	check-sanitize check-random coverage bench check-bisect check-mingw series \
+	debian-source install clean help

@@ -1,10 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 intel-iommu against real hosts: a device is attached and nothing runs yet.
-Every kind of host, backend and way to give aw-bits.
+Every width of host, backend and way to give aw-bits.
 """
 
-from itertools import product
 from pathlib import Path
 from typing import Iterator, Optional
 
@@ -22,7 +21,7 @@ MEMORY = '128M'
 
 
 @pytest.fixture(scope='module',
-                params=product((39, 42, 47, 48), ('off', 'on')),
+                params=((39, 'off'), (42, 'on'), (47, 'off'), (48, 'on')),
                 ids=lambda kind: 'host{}-scalable-{}'.format(*kind))
 def host(request: pytest.FixtureRequest, tree: BuildTree,
          disk_content: Path) -> Iterator[Host]:
