@@ -98,7 +98,7 @@ void vtd_shadow_map(VTDShadow *shadow, const DMAMap *leaf)
     }
     g_array_append_vals(shadow->maps, leaf, 1);
     if (shadow->maps->len == MAX_MAPS) {
-        vtd_shadow_tell(shadow);
+        vtd_shadow_notify(shadow);
     }
 }
 
@@ -170,7 +170,7 @@ static void tell_map(VTDShadow *shadow, const DMAMap *leaf)
     notify(shadow, &event);
 }
 
-void vtd_shadow_tell(VTDShadow *shadow)
+void vtd_shadow_notify(VTDShadow *shadow)
 {
     IOMMUNotifier *n;
     unsigned int i;
@@ -196,5 +196,5 @@ void vtd_shadow_unmap_all(VTDAddressSpace *vtd_as)
     VTDShadow shadow = { .vtd_as = vtd_as };
 
     vtd_shadow_take_back(&shadow, (DMAMap) { .size = HWADDR_MAX });
-    vtd_shadow_tell(&shadow);
+    vtd_shadow_notify(&shadow);
 }

@@ -21,7 +21,7 @@
  * @maps: leaves that wait behind them, not in the tree yet. Ours.
  *
  * All that is gone is told before anything that is mapped, and a walk is told
- * whole: vtd_shadow_tell() ends it. With the BQL held throughout.
+ * whole: vtd_shadow_notify() ends it. With the BQL held throughout.
  */
 typedef struct VTDShadow {
     VTDAddressSpace *vtd_as;
@@ -46,7 +46,7 @@ void vtd_shadow_take_back(VTDShadow *shadow, DMAMap range);
 void vtd_shadow_map(VTDShadow *shadow, const DMAMap *leaf);
 
 /**
- * vtd_shadow_tell() - tell listeners of all that waits
+ * vtd_shadow_notify() - tell listeners of all that waits
  *
  * @shadow: of the walk
  *
@@ -54,7 +54,7 @@ void vtd_shadow_map(VTDShadow *shadow, const DMAMap *leaf);
  * aligned to it, that have nothing in them that stays mapped, and nothing of
  * another notifier's.
  */
-void vtd_shadow_tell(VTDShadow *shadow);
+void vtd_shadow_notify(VTDShadow *shadow);
 
 /* Nothing is mapped any more: takes back, and tells */
 void vtd_shadow_unmap_all(VTDAddressSpace *vtd_as);
