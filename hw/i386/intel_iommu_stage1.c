@@ -657,7 +657,43 @@ static void vtd_stage1_add(IntelIOMMUState *s, PCIBus *bus, int devfn,
     vtd_stage1_bind(s, group);
 }
 
-static bool vtd_stage1_check_device(PCIBus *bus, int devfn,
+/* A guest looks into a slot once function 0 is there */
+static bool vtd_stage1_is_unseen(const VTDStage1Group *group, PCIBus *bus,
+                                 int devfn)
+{
+    int function0 = PCI_DEVFN(PCI_SLOT(devfn), 0);
+    VTDStage1Device *dev;
+
+    if (devfn != function0 && bus->devices[function0]) {
+        return false;
+    }
+    QLIST_FOREACH(dev, &group->devices, next) {
+        if (dev->bus != bus || PCI_SLOT(dev->devfn) != PCI_SLOT(devfn)) {
+            return false;
+        }
+    }
+    return true;
+}
+
+/* One that joins would take from the others what they are bound to */
+static bool vtd_stage1_check_group(IntelIOMMUState *s, PCIBus *bus, int devfn,
+                                   HostIOMMUDevice *hiod, Error **errp)
+{
+    VTDStage1Group *group = vtd_stage1_find_group(s, hiod->caps.group);
+
+    if (group && group->kind != VTD_STAGE1_PARENT &&
+        !vtd_stage1_is_unseen(group, bus, devfn)) {
+        error_setg(errp, "%s is in the same IOMMU group of the host, %d, which "
+                   "has one set of page tables, and the guest uses it already "
+                   "(plug both before it does, or into one slot, function 0 "
+                   "last)", QLIST_FIRST(&group->devices)->hiod->name,
+                   group->number);
+        return false;
+    }
+    return true;
+}
+
+static bool vtd_stage1_check_device(IntelIOMMUState *s, PCIBus *bus, int devfn,
                                     HostIOMMUDevice *hiod, Error **errp)
 {
     if (hiod->aliased_bus != bus || hiod->aliased_devfn != devfn) {
@@ -671,7 +707,7 @@ static bool vtd_stage1_check_device(PCIBus *bus, int devfn,
                    "which the device does not have (use x-flts=off)");
         return false;
     }
-    return true;
+    return vtd_stage1_check_group(s, bus, devfn, hiod, errp);
 }
 
 bool vtd_stage1_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
@@ -681,7 +717,7 @@ bool vtd_stage1_set_iommu_device(PCIBus *bus, void *opaque, int devfn,
 
     assert(bql_locked());
 
-    if ((s->flts && !vtd_stage1_check_device(bus, devfn, hiod, errp)) ||
+    if ((s->flts && !vtd_stage1_check_device(s, bus, devfn, hiod, errp)) ||
         !vtd_migration_set_iommu_device(bus, s, devfn, hiod, errp)) {
         return false;
     }

@@ -814,22 +814,52 @@ static void test_hotplug(void)
 }
 
 /* A device that joins a blocked group does not open it */
+#define IN_GROUP(id, bus, addr) \
+    "{'id': '" id "', 'bus': '" bus "', 'addr': '" addr "', " \
+    "'multifunction': true, 'driver': 'host-iommu-testdev', " \
+    "'iommu-type': 'intel-vtd', 'source': 'iommufd', 'x-group': 3, " \
+    "'unit': 'dmar0', 'vtd-cap': " HOST_CAP ", 'vtd-ecap': " HOST_ECAP "}"
+
+#define GROUP_IN_USE "dev1 is in the same IOMMU group of " \
+    "the host, 3, which has one set of page tables, and the guest uses it " \
+    "already (plug both before it does, or into one slot, function 0 last)"
+
+/* A device that joins takes nothing from one that the guest uses or may not */
 static void test_group_hotplug(void)
 {
     uint64_t data;
     Setup t;
 
-    set_up(&t, HOST ",x-group=3", "pcie-root-port,id=rp,chassis=1");
+    set_up(&t, HOST ",x-group=3,id=dev1", "pcie-root-port,id=rp,chassis=1");
     vtd_enable(t.guest);
     vtd_change(t.guest, t.host->pasid_entry, ENTRY_P, 0);
     invalidate_all(&t);
-    assert_hotplug(t.guest->qts,
-                   "{'id': 'dev', 'bus': 'rp', 'driver': 'host-iommu-testdev', "
-                   "'iommu-type': 'intel-vtd', 'source': 'iommufd', "
-                   "'x-group': 3, "
-                   "'vtd-cap': " HOST_CAP ", 'vtd-ecap': " HOST_ECAP "}");
+    assert_hotplug_refused(t.guest->qts, IN_GROUP("dev2", "rp", "0"),
+                           GROUP_IN_USE);
     g_assert_false(vtd_device_load(t.host, FRAME(0), &data));
     g_assert_false(vtd_device_load(t.host, IOVA, &data));
+
+    vtd_use_pass_through(t.host, DOMAIN);
+    invalidate_all(&t);
+    assert_hotplug(t.guest->qts, IN_GROUP("dev2", "rp", "0"));
+    /* whose structures are not there yet */
+    g_assert_false(vtd_device_load(t.host, FRAME(0), &data));
+    quit(&t);
+}
+
+/* Both come into a slot that the guest looks into when function 0 is there */
+static void test_group_in_slot(void)
+{
+    g_autofree char *to = NULL;
+    Setup t;
+
+    set_up(&t, HOST, "pcie-root-port,id=rp,chassis=1");
+    vtd_enable(t.guest);
+    assert_hotplug(t.guest->qts, IN_GROUP("dev1", "rp", "0.1"));
+    assert_hotplug(t.guest->qts, IN_GROUP("dev0", "rp", "0.0"));
+    to = bound(&t, 2);
+    g_assert_cmpstr(to, ==, "blocked: its context entry is not present");
+    assert_reads(t.host, IOVA, FRAME(0));
     quit(&t);
 }
 
@@ -928,6 +958,7 @@ int main(int argc, char **argv)
                         test_each_failing);
     qtest_add_func("/intel-iommu-stage1/hotplug", test_hotplug);
     qtest_add_func("/intel-iommu-stage1/group-hotplug", test_group_hotplug);
+    qtest_add_func("/intel-iommu-stage1/group-in-slot", test_group_in_slot);
     qtest_add_func("/intel-iommu-stage1/adopts-fs1gp", test_adopts_fs1gp);
     qtest_add_func("/intel-iommu-stage1/names", test_names);
     qtest_add_func("/intel-iommu-stage1/refused", test_refused);
