@@ -36,9 +36,14 @@
 /* Requests' addresses of the random sequences */
 #define PAGES           6
 
+/* A group of the host's devices, and an emulated one */
+#define MEMBERS         3
+#define DEVICES         (MEMBERS + 1)
+#define MORE_SLOT       6
+
 /* Structures of legacy and of scalable mode */
 typedef struct Mode {
-    uint64_t rtaddr, context[2];
+    uint64_t rtaddr, context[DEVICES];
     VtdStage tables[2];
 } Mode;
 
@@ -46,8 +51,13 @@ typedef struct Setup {
     VtdGuest *guest;
     VtdDevice *host;            /* whose tables the host walks */
     VtdDevice *emulated;
+    VtdDevice more[MEMBERS - 1];        /* of the host's group */
+    VtdDevice *dev[DEVICES];    /* members of the group, and the emulated one */
+    unsigned int members;
     VtdStage tables[2];
-    bool legacy;                /* the mode of both devices */
+    bool legacy;                /* the mode of all devices */
+    bool translates;
+    bool apart;                 /* one member's structures say something else */
     Mode other;                 /* of the mode that is not in force */
     uint64_t page[PAGES];
     GRand *rand;
@@ -121,15 +131,14 @@ static void invalidate_all(Setup *t)
 
 static void use_tables(Setup *t, unsigned int which, uint16_t domain)
 {
-    VtdDevice *devs[] = { t->host, t->emulated };
     unsigned int i;
 
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i <= t->members; i++) {
         if (t->legacy) {
-            vtd_use_legacy(devs[i], &t->tables[which], domain);
+            vtd_use_legacy(t->dev[i], &t->tables[which], domain);
         } else {
-            vtd_change(t->guest, devs[i]->context, 0, ENTRY_P);
-            vtd_use_first(devs[i], &t->tables[which], domain);
+            vtd_change(t->guest, t->dev[i]->context, 0, ENTRY_P);
+            vtd_use_first(t->dev[i], &t->tables[which], domain);
         }
     }
 }
@@ -148,13 +157,21 @@ static void change_mode(Setup *t)
 
     t->other.rtaddr = t->guest->root;
     t->guest->root = mode.rtaddr;
+    for (i = 0; i <= t->members; i++) {
+        t->other.context[i] = t->dev[i]->context;
+        t->dev[i]->context = mode.context[i];
+    }
     for (i = 0; i < 2; i++) {
-        t->other.context[i] = t->guest->dev[i].context;
-        t->guest->dev[i].context = mode.context[i];
         t->other.tables[i] = t->tables[i];
         t->tables[i] = mode.tables[i];
     }
     t->legacy = !t->legacy;
+}
+
+/* Returns: where the context entry is, of @size, in the table of the host's */
+static uint64_t beside_host(Setup *t, const VtdDevice *dev, unsigned int size)
+{
+    return t->host->context + (dev->sid - t->host->sid) * size;
 }
 
 /* What change_mode() changes to first */
@@ -163,11 +180,16 @@ static void set_up_legacy(Setup *t)
     Mode scalable = { .rtaddr = t->guest->root };
     unsigned int i, j;
 
+    for (i = 0; i <= t->members; i++) {
+        scalable.context[i] = t->dev[i]->context;
+    }
     for (i = 0; i < 2; i++) {
-        scalable.context[i] = t->guest->dev[i].context;
         scalable.tables[i] = t->tables[i];
     }
     vtd_set_up_legacy(t->guest);
+    for (i = 1; i < t->members; i++) {
+        t->dev[i]->context = beside_host(t, t->dev[i], 16);
+    }
     t->legacy = true;
     for (i = 0; i < 2; i++) {
         t->tables[i] = vtd_second_stage(t->guest, 4);
@@ -182,16 +204,26 @@ static void set_up_legacy(Setup *t)
     set_root(t);
 }
 
-static void set_up(Setup *t, const char *first, const char *second)
+/* The structures of the devices in the guest, which number @members and one */
+static void set_up_structures(Setup *t, unsigned int members)
 {
     unsigned int i, j;
 
-    t->guest = vtd_start_devices(FIRST_STAGE, first, second);
     t->legacy = false;
+    t->translates = false;
+    t->apart = false;
+    t->members = members;
     t->host = &t->guest->dev[0];
     t->emulated = &t->guest->dev[1];
+    t->dev[0] = t->host;
+    t->dev[members] = t->emulated;
     vtd_set_up_scalable(t->guest);
     vtd_set_rid_pasid(t->emulated, t->host->pasid);
+    for (i = 1; i < members; i++) {
+        t->dev[i] = &t->more[i - 1];
+        t->dev[i]->context = beside_host(t, t->dev[i], 32);
+        vtd_set_rid_pasid(t->dev[i], t->host->pasid);
+    }
     for (i = 0; i < PAGES; i++) {
         /* neighbours, one far away, one in another half */
         t->page[i] = i < 4 ? IOVA + i * VTD_PAGE :
@@ -206,6 +238,52 @@ static void set_up(Setup *t, const char *first, const char *second)
     use_tables(t, 0, DOMAIN);
 }
 
+static void set_up(Setup *t, const char *first, const char *second)
+{
+    t->guest = vtd_start_devices(FIRST_STAGE, first, second);
+    set_up_structures(t, 1);
+}
+
+static void open_more(Setup *t, unsigned int members)
+{
+    unsigned int i;
+
+    for (i = 1; i < members; i++) {
+        VtdDevice *dev = &t->more[i - 1];
+
+        dev->guest = t->guest;
+        dev->sid = QPCI_DEVFN(MORE_SLOT + i, 0);
+        dev->pci = qpci_device_find(t->guest->bus, dev->sid);
+        qpci_device_enable(dev->pci);
+        dev->bar = qpci_iomap(dev->pci, 0, NULL);
+    }
+}
+
+static void close_more(Setup *t)
+{
+    unsigned int i;
+
+    for (i = 1; i < t->members; i++) {
+        g_free(t->dev[i]->pci);
+    }
+}
+
+/* A group of the host with @members, and an emulated device */
+static void set_up_group(Setup *t, unsigned int members)
+{
+    g_autoptr(GString) options = g_string_new(FIRST_STAGE);
+    unsigned int i;
+
+    for (i = 1; i < members; i++) {
+        g_string_append_printf(options, " -device " HOST ",x-group=3,addr=%x",
+                               MORE_SLOT + i);
+    }
+    t->guest = vtd_start_devices(options->str, HOST ",x-group=3",
+                                 "dma-testdev");
+    open_more(t, members);
+    set_up_structures(t, members);
+}
+
 static void start(Setup *t)
 {
     set_up(t, HOST, "dma-testdev");
@@ -216,39 +294,51 @@ static void quit(Setup *t)
 {
     g_assert_cmpuint(vtd_device_register(t->host, HOST_IOMMU_TESTDEV_WRONG), ==,
                      0);
+    close_more(t);
     vtd_quit(t->guest);
 }
 
 /* The comparison */
 
-/* Both devices get the same; with @may_block, the first may get nothing */
+/* Is the group blocked, whatever its members' structures translate? */
+static bool is_blocked(Setup *t)
+{
+    uint64_t context = vtd_load(t->guest, t->host->context);
+
+    /* in legacy mode a group is not shadowed; there, bit 3 is pass-through */
+    return t->apart || (t->legacy && t->members > 1 && t->translates &&
+                        context & ENTRY_P && !(context & BIT_ULL(3)));
+}
+
+/* All devices get the same; with @may_block, the host's may get nothing */
 static void compare_at(Setup *t, uint64_t addr, bool may_block)
 {
-    VtdDevice *devs[] = { t->host, t->emulated };
-    bool loads[2], stores[2];
-    uint64_t loaded[2] = { }, stored = 0;
-    unsigned int i;
+    bool loads[DEVICES], stores[DEVICES], blocked = is_blocked(t);
+    uint64_t loaded[DEVICES] = { }, stored = 0;
+    unsigned int i, emulated = t->members;
 
-    for (i = 0; i < 2; i++) {
-        loads[i] = vtd_device_load(devs[i], addr, &loaded[i]);
+    for (i = 0; i <= emulated; i++) {
+        loads[i] = vtd_device_load(t->dev[i], addr, &loaded[i]);
     }
-    for (i = 0; i < 2; i++) {
+    for (i = 0; i <= emulated; i++) {
         uint64_t value = fresh_value();
 
-        stores[i] = vtd_device_store(devs[i], addr, value);
+        stores[i] = vtd_device_store(t->dev[i], addr, value);
         /* second-stage entries can be for writes alone */
-        if (stores[i] && loads[1]) {
+        if (stores[i] && loads[emulated]) {
             g_assert_true(vtd_device_load(t->emulated, addr, &stored));
             g_assert_cmphex(stored, ==, value);
         }
     }
     vtd_take_fault(t->guest);
-    if (may_block && !loads[0] && !stores[0]) {
-        return;
+    for (i = 0; i < emulated; i++) {
+        if (may_block && !loads[i] && !stores[i]) {
+            continue;
+        }
+        g_assert_cmpint(loads[i], ==, loads[emulated] && !blocked);
+        g_assert_cmphex(loaded[i], ==, blocked ? 0 : loaded[emulated]);
+        g_assert_cmpint(stores[i], ==, stores[emulated] && !blocked);
     }
-    g_assert_cmpint(loads[0], ==, loads[1]);
-    g_assert_cmphex(loaded[0], ==, loaded[1]);
-    g_assert_cmpint(stores[0], ==, stores[1]);
 }
 
 static void compare(Setup *t, bool may_block)
@@ -337,11 +427,14 @@ static void step_pages(Setup *t, unsigned int which, uint16_t domain)
 
 static void invalidate_entries(Setup *t, uint16_t domain)
 {
+    unsigned int i;
+
     if (g_rand_boolean(t->rand)) {
         vtd_invalidate_context_global(t->guest);
     } else {
-        vtd_invalidate_context_device(t->host, domain);
-        vtd_invalidate_context_device(t->emulated, domain);
+        for (i = 0; i <= t->members; i++) {
+            vtd_invalidate_context_device(t->dev[i], domain);
+        }
     }
     if (t->legacy) {
         vtd_invalidate_iotlb_domain(t->guest, domain);
@@ -355,44 +448,84 @@ static void invalidate_entries(Setup *t, uint16_t domain)
     vtd_invalidate_pasid(t->guest, domain, t->host->pasid);
 }
 
+/* What all structures say that have no tables of a first stage */
+static void use_no_tables(Setup *t, unsigned int how, uint16_t domain)
+{
+    unsigned int i;
+
+    for (i = 0; i <= t->members; i++) {
+        VtdDevice *dev = t->dev[i];
+
+        switch (how) {
+        case 0:
+            vtd_change(t->guest, dev->pasid_entry, ENTRY_P, 0);
+            break;
+        case 1:
+            vtd_use_pass_through(dev, domain);
+            break;
+        case 2:
+            vtd_change(t->guest, dev->context, ENTRY_P, 0);
+            break;
+        default:
+            if (t->legacy) {
+                /* translation type: pass-through */
+                vtd_change(t->guest, dev->context, 0, BIT_ULL(3));
+            } else {
+                vtd_change(t->guest, dev->pasid_entry, PASID_PGTT_MASK,
+                           PASID_PGTT(PGTT_SECOND));
+            }
+            break;
+        }
+    }
+}
+
 /* Returns: the domain that is in force then */
 static uint16_t step_entries(Setup *t, unsigned int *which, uint16_t domain)
 {
+    unsigned int how = g_rand_int_range(t->rand, t->legacy ? 2 : 0, 8);
     uint16_t old = domain;
 
-    switch (g_rand_int_range(t->rand, t->legacy ? 2 : 0, 8)) {
-    case 0:
-        vtd_change(t->guest, t->host->pasid_entry, ENTRY_P, 0);
-        vtd_change(t->guest, t->emulated->pasid_entry, ENTRY_P, 0);
-        break;
-    case 1:
-        vtd_use_pass_through(t->host, domain);
-        vtd_use_pass_through(t->emulated, domain);
-        break;
-    case 2:
-        vtd_change(t->guest, t->host->context, ENTRY_P, 0);
-        vtd_change(t->guest, t->emulated->context, ENTRY_P, 0);
-        break;
-    case 3:
-        if (t->legacy) {
-            /* translation type: pass-through */
-            vtd_change(t->guest, t->host->context, 0, BIT_ULL(3));
-            vtd_change(t->guest, t->emulated->context, 0, BIT_ULL(3));
-            break;
-        }
-        vtd_change(t->guest, t->host->pasid_entry, PASID_PGTT_MASK,
-                   PASID_PGTT(PGTT_SECOND));
-        vtd_change(t->guest, t->emulated->pasid_entry, PASID_PGTT_MASK,
-                   PASID_PGTT(PGTT_SECOND));
-        break;
-    default:
+    if (how < 4) {
+        use_no_tables(t, how, domain);
+    } else {
         *which = g_rand_boolean(t->rand);
         domain = g_rand_boolean(t->rand) ? DOMAIN : OTHER_DOMAIN;
         use_tables(t, *which, domain);
-        break;
     }
     invalidate_entries(t, old);
     return domain;
+}
+
+/* One member's structures say something else than the others', for a while */
+static void step_apart(Setup *t, unsigned int which, uint16_t domain,
+                       bool may_block)
+{
+    VtdDevice *odd = t->dev[g_rand_int_range(t->rand, 0, t->members)];
+
+    use_tables(t, which, domain);
+    invalidate_entries(t, domain);
+    switch (g_rand_int_range(t->rand, 0, t->legacy ? 1 : 4)) {
+    case 0:
+        vtd_change(t->guest, odd->context, ENTRY_P, 0);
+        break;
+    case 1:
+        vtd_change(t->guest, odd->pasid_entry, ENTRY_P, 0);
+        break;
+    case 2:
+        vtd_use_pass_through(odd, domain);
+        break;
+    default:
+        vtd_use_first(odd, &t->tables[!which], domain);
+        break;
+    }
+    t->apart = true;
+    invalidate_entries(t, domain);
+    compare(t, may_block);
+    step_pages(t, which, domain);
+    compare(t, may_block);
+    t->apart = false;
+    use_tables(t, which, domain);
+    invalidate_entries(t, domain);
 }
 
 static void step_machine(Setup *t, unsigned int which, uint16_t domain,
@@ -401,6 +534,7 @@ static void step_machine(Setup *t, unsigned int which, uint16_t domain,
     switch (g_rand_int_range(t->rand, 0, 4)) {
     case 0:
         vtd_disable(t->guest);
+        t->translates = false;
         if (g_rand_boolean(t->rand)) {
             change_mode(t);
             use_tables(t, which, domain);
@@ -410,6 +544,9 @@ static void step_machine(Setup *t, unsigned int which, uint16_t domain,
         break;
     case 1:
         vtd_reset(t->guest);
+        close_more(t);
+        open_more(t, t->members);
+        t->translates = false;
         if (g_rand_boolean(t->rand)) {
             change_mode(t);
             use_tables(t, which, domain);
@@ -426,6 +563,7 @@ static void step_machine(Setup *t, unsigned int which, uint16_t domain,
     }
     compare(t, may_block);
     vtd_enable(t->guest);
+    t->translates = true;
 }
 
 static unsigned int env_number(const char *name, unsigned int otherwise)
@@ -437,8 +575,11 @@ static unsigned int env_number(const char *name, unsigned int otherwise)
                                                            : otherwise;
 }
 
-/* @failing: host calls fail now and then, and the next event puts it right */
-static void random_steps(bool failing)
+/*
+ * @members: of the group, which are given the same, mostly
+ * @failing: host calls fail now and then, and the next event puts it right
+ */
+static void random_steps(unsigned int members, bool failing)
 {
     unsigned int seed = env_number("VTD_STAGE1_SEED", g_test_rand_int());
     unsigned int steps = env_number("VTD_STAGE1_STEPS", 1000);
@@ -447,9 +588,10 @@ static void random_steps(bool failing)
     Setup t;
 
     g_test_message("VTD_STAGE1_SEED=0x%x VTD_STAGE1_STEPS=%u", seed, steps);
-    set_up(&t, HOST, "dma-testdev");
+    set_up_group(&t, members);
     set_up_legacy(&t);
     vtd_enable(t.guest);
+    t.translates = true;
     t.rand = g_rand_new_with_seed(seed);
     for (i = 0; i < steps; i++) {
         bool held = g_rand_boolean(t.rand);
@@ -463,6 +605,8 @@ static void random_steps(bool failing)
         kind = g_rand_int_range(t.rand, 0, 40);
         if (kind == 0) {
             step_machine(&t, which, domain, fails);
+        } else if (kind < 5 && members > 1) {
+            step_apart(&t, which, domain, fails);
         } else {
             if (held) {
                 vtd_hold(t.guest);
@@ -490,14 +634,28 @@ static void random_steps(bool failing)
     quit(&t);
 }
 
-static void test_random(void)
+static void test_random(const void *members)
 {
-    random_steps(false);
+    random_steps((uintptr_t)members, false);
 }
 
-static void test_random_failing(void)
+static void test_random_failing(const void *members)
 {
-    random_steps(true);
+    random_steps((uintptr_t)members, true);
+}
+
+static void add_random_tests(void)
+{
+    uintptr_t members;
+
+    for (members = 1; members <= MEMBERS; members++) {
+        g_autofree char *path = g_strdup_printf(
+            "/intel-iommu-stage1/random/%" PRIuPTR, members);
+        g_autofree char *failing = g_strdup_printf("%s/failing", path);
+
+        qtest_add_data_func(path, (void *)members, test_random);
+        qtest_add_data_func(failing, (void *)members, test_random_failing);
+    }
 }
 
 /* What the host is asked */
@@ -940,8 +1098,7 @@ int main(int argc, char **argv)
 {
     g_test_init(&argc, &argv, NULL);
 
-    qtest_add_func("/intel-iommu-stage1/random", test_random);
-    qtest_add_func("/intel-iommu-stage1/random/failing", test_random_failing);
+    add_random_tests();
     qtest_add_func("/intel-iommu-stage1/one-call", test_one_call);
     qtest_add_func("/intel-iommu-stage1/each-wait", test_each_wait);
     qtest_add_func("/intel-iommu-stage1/registers", test_registers);
