@@ -14,7 +14,7 @@ from assignment import ROOT_PORT, hot, unassigned, vfio_properties
 from device import Device
 from guest import Guest, Refused
 from host import CONSOLE, COUNTED_QEMU, QEMU, Host
-from stage1 import (BACKEND, BINDING, LINUX, MEMORY, PAGES, STRICT, bound,
+from stage1 import (BACKEND, BINDING, MEMORY, PAGES, STRICT, bound,
                     check_reads, check_writes, stage1)
 from vtd import STAGE_1
 
@@ -69,28 +69,6 @@ def test_hotplug_while_the_guest_translates(nesting: Host, strict: Guest,
     strict.unplug('hot')
     assert strict.open_files() == files
     assert strict.pinned() == pinned
-
-
-def test_reboot(strict: Guest, disks: List[Path]) -> None:
-    """A reset ends one Linux and starts the next, which reads the same; of
-    the first one's tables none is left in the nesting."""
-    files = strict.open_files()
-    strict.reset()
-    check_reads(strict, disks, 0)
-    assert strict.open_files() == files
-    log = strict.log()
-    assert (len(re.findall(r'host_iommu_alloc_tables .* \(0\)$', log, re.M)) -
-            log.count('host_iommu_free_tables')) == 2
-
-
-def test_pass_through(nesting: Host, disks: List[Path]) -> None:
-    """With iommu=pt the device is left on guest-physical memory."""
-    with nesting.guest(stage1(nesting.devices[3]),
-                    kernel=f'{LINUX} iommu=pt') as guest:
-        check_reads(guest, disks, 3)
-        check_writes(guest, disks, 3)
-        assert bound(guest) == [{'to': 'pass-through'}]
-        assert 'host_iommu_invalidate' not in guest.log()
 
 
 def test_legacy_mode_is_shadowed(nesting: Host, disks: List[Path]) -> None:

@@ -48,6 +48,16 @@ def test_lazy(nesting: Host, disks: List[Path]) -> None:
         assert [binding['to'] for binding in bound(guest)] == ['nested']
 
 
+def test_pass_through(nesting: Host, disks: List[Path]) -> None:
+    """With iommu=pt the device is left on guest-physical memory."""
+    with nesting.guest(stage1(nesting.devices[3]),
+                    kernel=f'{LINUX} iommu=pt') as guest:
+        check_reads(guest, disks, 3)
+        check_writes(guest, disks, 3)
+        assert bound(guest) == [{'to': 'pass-through'}]
+        assert 'host_iommu_invalidate' not in guest.log()
+
+
 def test_no_driver(nesting: Host, disks: List[Path]) -> None:
     """A Linux that leaves the IOMMU alone has its device on guest-physical
     memory."""
