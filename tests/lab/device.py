@@ -59,11 +59,12 @@ class Device:
                 f'{self.driver},addr={self.slot:#x}{properties}')
 
 
-def nvme(content: Path, slot: int) -> Device:
+def nvme(content: Path, slot: int, function: Optional[int] = None) -> Device:
     """An NVMe controller with one namespace, the bytes of @content."""
     path = str(content).replace(',', ',,')
     return Device('nvme', slot, f'drive=disk{slot},serial=lab{slot}', (
-        '-drive', f'id=disk{slot},if=none,format=raw,file={path}'))
+        '-drive', f'id=disk{slot},if=none,format=raw,file={path}'),
+                  function=function)
 
 
 def e1000e(slot: int, mac: str = '', leads_to: Optional[Path] = None
@@ -87,7 +88,7 @@ def edu(slot: int) -> Device:
 
 def dma_testdev(slot: int, function: Optional[int] = None) -> Device:
     """A DMA engine that copies at once what its registers say, for
-    nesting.c."""
+    nesting.c, domain.c and function.c."""
     return Device('dma-testdev', slot, function=function)
 
 

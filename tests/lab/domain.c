@@ -104,12 +104,16 @@ static int take_step(const char *line, uint64_t *out)
     return -1;
 }
 
-/* Returns: the group of the device at @address, in the container, or -1 */
+/*
+ * Returns: the group of the device at @address, in the container, or -1. The
+ * devices of a group come one after another.
+ */
 static int open_group(const char *address)
 {
+    static char opened[64];
+    static int group;
     char link[256], target[256], path[64];
     ssize_t length;
-    int group;
 
     snprintf(link, sizeof(link), "/sys/bus/pci/devices/%s/iommu_group",
              address);
@@ -120,6 +124,10 @@ static int open_group(const char *address)
     target[length] = '\0';
     snprintf(path, sizeof(path), "/dev/vfio/%.32s",
              strrchr(target, '/') + 1);
+    if (!strcmp(path, opened)) {
+        return group;
+    }
+    strcpy(opened, path);
     group = open(path, O_RDWR);
     if (group < 0 || ioctl(group, VFIO_GROUP_SET_CONTAINER, &container) ||
         (!devices &&

@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 A program in a lab machine that is told what to do, step by step, on its
-standard input: nesting.c and domain.c.
+standard input: nesting.c, domain.c and function.c.
 
     with Steps(machine, command) as program:
         answer, = program.step('peek', 0)       # OSError when refused
@@ -42,10 +42,18 @@ class Steps:
             rm -f * && mkfifo in out || exit
             {self._command} 0<>in 1<>out 2>errors &
             echo $! >pid''')
-        self._answers(1, PATIENCE)
+        self.answers(1)
         return self
 
-    def _answers(self, count: int, patience: int) -> List[List[int]]:
+    def begin(self, *lines: str) -> None:
+        """Have steps taken; answers() is for what they answer."""
+        self._check(f"cd {FOLDER} && kill -0 $(cat pid) && "
+                    f"printf '%s\\n' {shlex.join(lines)} >in")
+
+    def answers(self, count: int, patience: int = PATIENCE
+                ) -> List[List[int]]:
+        """What @count steps answer, each within @patience seconds; all are
+        taken, and then OSError tells the first that was refused."""
         # A step that waits for ever would make the machine's agent wait too.
         answers = self._check(f'''
             cd {FOLDER} && i=0 &&
@@ -61,12 +69,9 @@ class Steps:
 
     def steps(self, *lines: str, patience: int = PATIENCE
               ) -> List[List[int]]:
-        """Take several steps and return what each answers, within @patience
-        seconds; all are taken, and then OSError tells the first that was
-        refused."""
-        self._check(f"cd {FOLDER} && kill -0 $(cat pid) && "
-                    f"printf '%s\\n' {shlex.join(lines)} >in")
-        return self._answers(len(lines), patience)
+        """Take several steps and return what they answer: see answers()."""
+        self.begin(*lines)
+        return self.answers(len(lines), patience)
 
     def step(self, name: str, *numbers: int) -> List[int]:
         """Take the step @name; OSError when it is refused."""

@@ -5,6 +5,8 @@ what they cost in calls of the host, and whether they see what a model sees.
 """
 
 import os
+from collections import Counter
+from contextlib import contextmanager
 from typing import Callable, Iterator, List
 
 import pytest
@@ -13,7 +15,7 @@ from assignment import vfio_properties
 from buildtree import BuildTree
 from device import dma_testdev
 from guest import Guest
-from host import COUNTED_QEMU, Host
+from host import CONSOLE, COUNTED_QEMU, Host
 from stage1 import BACKEND, LINUX, bound, stage1
 from steps import Steps
 from vtd import NESTED
@@ -46,20 +48,27 @@ def fixture_host(tree: BuildTree) -> Iterator[Host]:
         yield machine
 
 
-@pytest.fixture(name='guest', scope='module')
-def fixture_guest(host: Host) -> Iterator[Guest]:
-    """A guest with two of them, which belong to its own VFIO."""
+@contextmanager
+def two_devices(host: Host, kernel: str) -> Iterator[Guest]:
+    """A guest with two of @host's, which belong to its own VFIO."""
     options: List[str] = stage1()
     for device, inside in zip(host.devices, IN_GUEST):
         options += ['-device', f'{vfio_properties(device, BACKEND)},'
                     f'addr={inside.slot:#x}']
-    with host.guest(options, kernel=LINUX, program=COUNTED_QEMU) as guest:
+    with host.guest(options, kernel=kernel, program=COUNTED_QEMU) as guest:
         for inside in IN_GUEST:
             guest.check(inside.binding('vfio-pci'))
         # Linux turns them off where there is little memory. What is
         # contiguous, VFIO unmaps in one go, with one wait at its end.
         guest.check('echo madvise >/sys/kernel/mm/transparent_hugepage/'
                     'enabled')
+        yield guest
+
+
+@pytest.fixture(name='guest', scope='module')
+def fixture_guest(host: Host) -> Iterator[Guest]:
+    """A guest in scalable mode."""
+    with two_devices(host, LINUX) as guest:
         yield guest
 
 
@@ -112,17 +121,34 @@ def test_one_call_for_an_unmap(guest: Guest, devices: int,
             assert program.step('dma', device, iova, IOVA, 8) == [NOT_READ]
 
 
-def test_like_a_model(guest: Guest, record_property: Record) -> None:
-    """Two devices copy what the guest maps, and fail where it does not, or
-    does no longer: operation for operation as in a model."""
+def random_operations(guest: Guest, operations: int,
+                      record_property: Record) -> Counter[str]:
+    """The calls of the host for @operations of two devices that copy what
+    the guest maps, for reading alone too, and fail where it does not, or does
+    no longer: operation for operation as in a model."""
     with one_domain(guest, len(IN_GUEST)) as program:
         before = guest.ioctls()
         (right, denied), = program.steps(
-            f'random {SEED:#x} {OPERATIONS:#x}', patience=1200)
+            f'random {SEED:#x} {operations:#x}', patience=1200)
         calls = guest.ioctls() - before
         record_property(f'operations, with seed {SEED}', right)
         record_property('copies that failed as they had to', denied)
         record_property('calls', dict(calls))
-        assert right == OPERATIONS, program.errors()
-        assert denied > OPERATIONS // 20
-        assert calls.keys() == {'INVALIDATE'}
+        assert right == operations, program.errors()
+        assert denied > operations // 20
+        return calls
+
+
+def test_like_a_model(guest: Guest, record_property: Record) -> None:
+    """By tables of a first stage, which cost invalidations alone."""
+    calls = random_operations(guest, OPERATIONS, record_property)
+    assert calls.keys() == {'INVALIDATE'}
+
+
+def test_legacy_mode_like_a_model(host: Host, record_property: Record
+                                  ) -> None:
+    """By shadows of what the guest maps in legacy mode."""
+    with two_devices(host, f'{CONSOLE} intel_iommu=on,sm_off') as guest:
+        calls = random_operations(guest, OPERATIONS // 10, record_property)
+        assert bound(guest) == [{'to': 'shadow'}] * 2
+        assert calls.keys() == {'MAP', 'UNMAP'}
