@@ -11,6 +11,7 @@ that refuses is the exception Refused. The guest owns that QEMU and the two
 channels to it, one to its monitor and one to the agent in its Linux.
 """
 
+import secrets
 import shlex
 import struct
 from collections import Counter
@@ -32,6 +33,11 @@ IOCTLS = {
     0x85: 'MAP', 0x86: 'UNMAP', 0x89: 'HWPT_ALLOC', 0x8d: 'INVALIDATE',
 }
 
+
+# Disks with what the guest's Linux is started from.
+KEXEC = [word for file in ('bzImage', 'guest.cpio.gz')
+         for word in ('-drive', f'file=/lab/{file},format=raw,readonly=on,'
+                                'if=virtio')]
 
 # Linux panics where it is told to, and its end is a triple fault.
 PANIC = 'unknown_nmi_panic reboot=triple'
@@ -198,6 +204,17 @@ class Guest:
         self.monitor.cmd('set-action', reboot='reset')
         self.monitor.cmd('inject-nmi')
         self._wait('RESET', guest=True)
+
+    def kexec(self, kernel: str) -> None:
+        """Start Linux anew, with @kernel for its command line, from the
+        disks of KEXEC, without a reset of the machine; the next command is
+        for it."""
+        mark = f'kexec={secrets.token_hex(8)}'
+        self.check('cat /dev/vda >/tmp/kernel && cat /dev/vdb >/tmp/initrd')
+        self._agent.leave('/lab/kexec /tmp/kernel /tmp/initrd '
+                          f'"{kernel} loglevel=6 {mark}"')
+        self._host.check(f'until grep -q {mark} {self._folder}/console.log; '
+                         'do usleep 100000; done')
 
     def migrate(self, destination: 'Guest') -> None:
         """Migrate, while the guest runs, to a @destination that waits with

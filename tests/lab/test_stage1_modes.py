@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import List
 
 from assignment import unassigned, vfio_properties
+from guest import KEXEC
 from host import CONSOLE, COUNTED_QEMU, Host
-from stage1 import (BACKEND, BINDING, LINUX, MEMORY, PAGES, block_device,
-                    bound, check_reads, check_writes, stage1)
+from stage1 import (BACKEND, BINDING, LINUX, MEMORY, PAGES, STRICT,
+                    block_device, bound, check_reads, check_writes, stage1)
 
 
 def test_shadow_maps_each_page(nesting: Host, disks: List[Path]) -> None:
@@ -66,6 +67,21 @@ def test_no_driver(nesting: Host, disks: List[Path]) -> None:
         check_reads(guest, disks, 3)
         check_writes(guest, disks, 3)
         assert bound(guest) == [{'to': 'pass-through'}]
+
+
+def test_kexec_changes_mode(nesting: Host, disks: List[Path]) -> None:
+    """A Linux that takes over where another was, with no reset in between,
+    in another mode or in the same, reads and writes its disk."""
+    legacy = f'{CONSOLE} intel_iommu=on,sm_off iommu.strict=1'
+    with nesting.guest([*stage1(nesting.devices[3]), *KEXEC],
+                       kernel=STRICT) as guest:
+        check_reads(guest, disks, 3)
+        for kernel, to in ((STRICT, 'nested'), (legacy, 'shadow'),
+                           (legacy, 'shadow'), (STRICT, 'nested')):
+            guest.kexec(kernel)
+            check_reads(guest, disks, 3)
+            check_writes(guest, disks, 3)
+            assert [binding['to'] for binding in bound(guest)] == [to]
 
 
 def test_legacy_mode_after_reset(nesting: Host, disks: List[Path]) -> None:
