@@ -54,10 +54,11 @@ def fixture_disks(tmp_path_factory: pytest.TempPathFactory) -> List[Path]:
 
 
 @pytest.fixture(name='nesting', scope='module')
-def fixture_nesting(tree: BuildTree, disks: List[Path]) -> Iterator[Host]:
+def fixture_nesting(request: pytest.FixtureRequest, tree: BuildTree,
+                    disks: List[Path]) -> Iterator[Host]:
     """A host that nests, with a disk for each path, and a device of two
     functions."""
-    with Host(tree, 'stage1', NESTED,
+    with Host(tree, Path(request.path).stem.removeprefix('test_'), NESTED,
               [*(nvme(path, slot) for slot, path in enumerate(disks, 3)),
                *(dma_testdev(8, function) for function in (0, 1))],
               memory='4G') as machine:
