@@ -19,7 +19,7 @@ from contextlib import ExitStack
 from typing import (TYPE_CHECKING, Any, Dict, List, Mapping, Optional,
                     Sequence, Type)
 
-from agent import Agent, LabError, Outcome
+from agent import Agent, CommandTimeout, LabError, Outcome
 from machine import AGENT_SLOT
 from monitor import ExecuteError, Monitor
 
@@ -238,7 +238,12 @@ class Guest:
 
     def run(self, script: str, timeout: float = 600) -> Outcome:
         """Run @script with the guest's sh and wait for its end."""
-        return self._agent.run(script, timeout)
+        try:
+            return self._agent.run(script, timeout)
+        except CommandTimeout as error:
+            registers = self.monitor.hmp('info registers -a')
+            raise CommandTimeout(
+                f'{error}\n{registers}\n{self.log_tail()}') from None
 
     def check(self, script: str, timeout: float = 600) -> Outcome:
         """The outcome of @script; LabError when it fails."""
