@@ -267,11 +267,15 @@ static uint64_t vtd_guest_ram_top(bool maxmem)
     MachineState *ms = MACHINE(qdev_get_machine());
     X86MachineState *x86ms = X86_MACHINE(ms);
     uint64_t top = x86ms->below_4g_mem_size;
-    g_autoptr(MemoryDeviceInfoList) plugged = qmp_memory_device_list();
+    g_autoptr(MemoryDeviceInfoList) plugged = NULL;
     MemoryDeviceInfoList *e;
 
     if (x86ms->above_4g_mem_size) {
         top = x86ms->above_4g_mem_start + x86ms->above_4g_mem_size;
+    }
+    /* It looks at every object of the machine */
+    if (ms->device_memory && ms->device_memory->used_region_size) {
+        plugged = qmp_memory_device_list();
     }
     for (e = plugged; e; e = e->next) {
         top = MAX(top, vtd_memory_device_end(e->value));
