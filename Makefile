@@ -49,9 +49,9 @@ coverage:	## what our tests run of our C files, line by line
 	$(check) coverage
 check-random:	## the random comparisons, 10,000 steps, also sanitized (long)
 	$(check) random
-bench:		## what a translation costs, beside the pristine QEMU
-	$(ninja) qemu.target base.target
-	@/usr/bin/python3 scripts/bench "$(BUILD_DIR)"
+bench:		## what things cost, beside the pristine QEMU (long)
+	$(ninja) base-testdev.target image.target
+	@/usr/bin/python3 bench/bench "$(BUILD_DIR)"
 check-bisect:	## each prefix builds, each series passes its tests (long)
 	$(check) bisect
 check-mingw:	## our files with a compiler for Windows, gcc-mingw-w64-x86-64

@@ -78,9 +78,10 @@ static hwaddr vtd_entry_at(hwaddr table, uint64_t addr, unsigned int level)
 
 static bool vtd_read_entry(hwaddr at, uint64_t *entry)
 {
+    const MemTxAttrs memory = { .memory = 1 };
+
     /* As vtd_read_memory(), but inline: it is what a walk spends its time on */
-    if (address_space_read(&address_space_memory, at,
-                           (MemTxAttrs) { .memory = 1 }, entry,
+    if (address_space_read(&address_space_memory, at, memory, entry,
                            sizeof(*entry))) {
         return false;
     }
