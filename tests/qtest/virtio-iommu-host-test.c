@@ -19,6 +19,7 @@
 #include "standard-headers/linux/virtio_ids.h"
 #include "standard-headers/linux/virtio_iommu.h"
 #include "standard-headers/linux/virtio_ring.h"
+#include "vdpa-kernel.h"
 #include "vm-refusal.h"
 
 #define IOMMU_SLOT      4
@@ -253,6 +254,33 @@ static void test_reserved_above_host(void)
     end(&guest);
 }
 
+#ifdef CONFIG_VHOST_NET_VDPA
+#define VDPA(id, slot, dev) \
+    " -netdev vhost-vdpa,id=" id ",vhostdev=" dev \
+    " -device virtio-net-pci,netdev=" id ",addr=" slot \
+    ",disable-legacy=on,iommu_platform=on,mq=on"
+
+/* vhost-vdpa tells nothing of page sizes */
+static void test_reserved_of_vdpa(void)
+{
+    static const ReservedRange msi[] = { MSI };
+    static const ReservedRange narrow[] = { MSI, ABOVE(39) };
+    static const ReservedRange later[] = {
+        { VIRTIO_IOMMU_RESV_MEM_T_RESERVED, 0, 1 * MiB - 1 }, MSI, ABOVE(39)
+    };
+    Guest guest;
+
+    vdpa_kernel_load();
+    guest = start("", VDPA("vdpa0", "8", VDPA_39) VDPA("vdpa1", "9", VDPA_64)
+                      VDPA("vdpa2", "0xa", VDPA_MULTIQUEUE));
+    assert_reserved(&guest, 8, narrow, ARRAY_SIZE(narrow));
+    assert_reserved(&guest, 9, msi, ARRAY_SIZE(msi));
+    assert_reserved(&guest, 10, later, ARRAY_SIZE(later));
+    g_assert_cmphex(page_sizes(&guest), ==, ALL_4K);
+    end(&guest);
+}
+#endif
+
 /* Its input range is what its own aw-bits say, whatever the host */
 static void test_input_range(void)
 {
@@ -318,6 +346,10 @@ int main(int argc, char **argv)
                    test_granule_is_frozen);
     qtest_add_func("/virtio-iommu-host/reserved/above-host",
                    test_reserved_above_host);
+#ifdef CONFIG_VHOST_NET_VDPA
+    qtest_add_func("/virtio-iommu-host/reserved/of-vdpa",
+                   test_reserved_of_vdpa);
+#endif
     qtest_add_func("/virtio-iommu-host/reserved/input-range",
                    test_input_range);
     qtest_add_func("/virtio-iommu-host/reserved/aliases-are-refused",
