@@ -123,10 +123,7 @@ bool host_iommu_vdpa_introduce(VirtIODevice *vdev, Error **errp)
         return true;
     }
     hiod = host_iommu_device_new(TYPE_HOST_IOMMU_DEVICE_VDPA, OBJECT(pdev),
-                                 shared, errp);
-    if (!hiod) {
-        return false;
-    }
+                                 shared, &error_abort);
     /* A vIOMMU can be told of a device only when it has its address space */
     pci_device_iommu_address_space(pdev);
     if (!host_iommu_vdpa_check_flags(pdev, errp) ||

@@ -81,6 +81,16 @@ def e1000e(slot: int, mac: str = '', leads_to: Optional[Path] = None
                   ('-netdev', net), assigned='rombar=0')
 
 
+def virtio_net(slot: int, leads_to: Path) -> Device:
+    """A network card that speaks virtio, to make a vDPA device of (see
+    Host.make_vdpa), whose frames are datagrams as those of e1000e."""
+    net = (f'dgram,id=net{slot},local.type=unix,local.path={leads_to}.card,'
+           f'remote.type=unix,remote.path={leads_to}')
+    return Device('virtio-net-pci', slot, 'romfile=,disable-legacy=on,'
+                  f'iommu_platform=on,netdev=net{slot}', ('-netdev', net),
+                  assignable=False)
+
+
 def edu(slot: int) -> Device:
     """QEMU's teaching device: registers, a DMA engine, no driver."""
     return Device('edu', slot)

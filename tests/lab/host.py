@@ -35,6 +35,9 @@ CONSOLE = 'console=ttyS0 loglevel=4 panic=-1 no_timer_check'
 # and what waited for RCU then waited for ever.
 STEADY_TICK = 'nohz=off highres=off'
 
+# Vendor and device of a PCI card that speaks virtio 1.x (its 4.1.2, 5.1)
+VIRTIO_NET = '1af4 1041'
+
 # Linux uses scalable mode where it is asked to and the IOMMU has it.
 SCALABLE_MODE = 'intel_iommu=on,sm_on'
 
@@ -108,6 +111,20 @@ class Host:
         """Have the driver of Linux' sample make @device, bound to VFIO."""
         self.check(f'echo {device.name} >/sys/class/mdev_bus/mtty/'
                    'mdev_supported_types/mtty-1/create')
+
+    def make_vdpa(self, name: str, device: Optional[Device] = None) -> str:
+        """Make a vDPA device @name of @device, which vp_vdpa gets to drive,
+        or else one that Linux simulates; returns its file for vhost-vdpa."""
+        parent = f'pci/{device.address}' if device else 'vdpasim_net'
+        if device:
+            self.check(f'''
+                cd /sys/bus/pci || exit
+                echo {device.address} >devices/{device.address}/driver/unbind
+                echo {VIRTIO_NET} >drivers/vp-vdpa/new_id''')
+        self.check(f'/lab/vdpa dev add name {name} mgmtdev {parent}')
+        file, = self.check(
+            f'cd /sys/bus/vdpa/devices/{name} && echo vhost-vdpa-*').split()
+        return f'/dev/{file}'
 
     def plug_channel(self, name: str) -> Channel:
         """A new channel; its device in the host is `port NAME`."""

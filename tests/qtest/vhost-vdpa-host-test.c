@@ -280,6 +280,11 @@ static void test_realize_failed(void)
                                      ",\"romfile\":\"/nonexistent\""),
                            "failed to find romfile \"/nonexistent\"");
     assert_devices(qts, "[]");
+    assert_hotplug_refused(qts, PLUG("net0", "vdpa0",
+                                     ",\"disable-legacy\":\"off\""),
+                           "VIRTIO_F_IOMMU_PLATFORM was supported by neither "
+                           "legacy nor transitional device");
+    assert_devices(qts, "[]");
     assert_hotplug_refused(qts, PLUG("net0", "physical", ""),
                            "iommu_platform=true is not supported by the "
                            "device");
