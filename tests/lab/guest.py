@@ -213,8 +213,12 @@ class Guest:
         self.check('cat /dev/vda >/tmp/kernel && cat /dev/vdb >/tmp/initrd')
         self._agent.leave('/lab/kexec /tmp/kernel /tmp/initrd '
                           f'"{kernel} loglevel=6 {mark}"')
-        self._host.check(f'until grep -q {mark} {self._folder}/console.log; '
-                         'do usleep 100000; done')
+        if self._host.run(f'''
+                i=0; until grep -q {mark} {self._folder}/console.log; do
+                    [ $((i += 1)) -lt 2000 ] && usleep 100000 || exit 1
+                done''').code:
+            raise LabError(f'{self.name}: no other Linux came\n'
+                           f'{self.log_tail()}')
 
     def migrate(self, destination: 'Guest') -> None:
         """Migrate, while the guest runs, to a @destination that waits with
