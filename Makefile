@@ -35,7 +35,7 @@ check-qtest:	## our qtests, and those of QEMU that concern us
 	$(check) qtest
 check-lab:	## a Linux host and guest with VFIO, on an emulated IOMMU
 	$(check) lab
-check-lab-long:	## stage-1 passthrough's costs and endurance, and vDPA (long)
+check-lab-long:	## the lab's long ones: endurance, costs, failover, vDPA
 	$(check) lab-long
 check-libvirt:	## domains of a private libvirtd, and what it probes
 	$(check) libvirt

@@ -150,13 +150,12 @@ def test_device_after_a_dimm_beyond(host: Host, backend: str) -> None:
             f"{memory_refusal(backend, 'ram0', beyond)}")
 
 
-@pytest.mark.parametrize('backend', BACKENDS)
-def test_bar_beyond_the_host_s_width(host: Host, backend: str) -> None:
+def test_bar_beyond_the_host_s_width(host: Host) -> None:
     """A BAR that is RAM is named with its device, and its guest lives: the
     firmware puts one of 4 GiB above all memory that can be plugged."""
     device = host.devices[0]
     with host.guest([
-            *assigned(device, backend, 39, '256M,slots=1,maxmem=600G'),
+            *assigned(device, 'legacy', 39, '256M,slots=1,maxmem=600G'),
             '-object', 'memory-backend-ram,id=shm,size=4G,share=on,'
             'reserve=off',
             '-device', 'ivshmem-plain,id=shared,memdev=shm'],
