@@ -199,11 +199,18 @@ class Guest:
 
     def crash(self) -> None:
         """Have Linux, which was told PANIC, panic and its machine reset
-        itself, with no device shut down; the next command waits for the new
-        Linux."""
+        itself, with no device shut down; the next command is for the new
+        Linux. It can take more than one reset."""
+        opened = f"grep -c '^agent: ' {self._folder}/console.log"
+        before = int(self._host.check(opened))
         self.monitor.cmd('set-action', reboot='reset')
         self.monitor.cmd('inject-nmi')
-        self._wait('RESET', guest=True)
+        if self._host.run(f'''
+                i=0; while [ $({opened}) = {before} ]; do
+                    [ $((i += 1)) -lt 2000 ] && usleep 100000 || exit 1
+                done''').code:
+            raise LabError(f'{self.name}: no other Linux came\n'
+                           f'{self.log_tail()}')
 
     def kexec(self, kernel: str) -> None:
         """Start Linux anew, with @kernel for its command line, from the
