@@ -197,6 +197,15 @@ class Guest:
         self.monitor.cmd('system_reset')
         self._wait('RESET', guest=False)
 
+    def _await_linux(self, sign: str) -> None:
+        """Wait until @sign, a command in the host, tells of a new Linux."""
+        if self._host.run(f'''
+                i=0; until {sign}; do
+                    [ $((i += 1)) -lt 2000 ] && usleep 100000 || exit 1
+                done''').code:
+            raise LabError(f'{self.name}: no other Linux came\n'
+                           f'{self.log_tail()}')
+
     def crash(self) -> None:
         """Have Linux, which was told PANIC, panic and its machine reset
         itself, with no device shut down; the next command is for the new
@@ -205,12 +214,7 @@ class Guest:
         before = int(self._host.check(opened))
         self.monitor.cmd('set-action', reboot='reset')
         self.monitor.cmd('inject-nmi')
-        if self._host.run(f'''
-                i=0; while [ $({opened}) = {before} ]; do
-                    [ $((i += 1)) -lt 2000 ] && usleep 100000 || exit 1
-                done''').code:
-            raise LabError(f'{self.name}: no other Linux came\n'
-                           f'{self.log_tail()}')
+        self._await_linux(f'[ $({opened}) != {before} ]')
 
     def kexec(self, kernel: str) -> None:
         """Start Linux anew, with @kernel for its command line, from the
@@ -220,12 +224,7 @@ class Guest:
         self.check('cat /dev/vda >/tmp/kernel && cat /dev/vdb >/tmp/initrd')
         self._agent.leave('/lab/kexec /tmp/kernel /tmp/initrd '
                           f'"{kernel} loglevel=6 {mark}"')
-        if self._host.run(f'''
-                i=0; until grep -q {mark} {self._folder}/console.log; do
-                    [ $((i += 1)) -lt 2000 ] && usleep 100000 || exit 1
-                done''').code:
-            raise LabError(f'{self.name}: no other Linux came\n'
-                           f'{self.log_tail()}')
+        self._await_linux(f'grep -q {mark} {self._folder}/console.log')
 
     def migrate(self, destination: 'Guest') -> None:
         """Migrate, while the guest runs, to a @destination that waits with
