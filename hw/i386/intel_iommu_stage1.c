@@ -657,16 +657,15 @@ static void vtd_stage1_add(IntelIOMMUState *s, PCIBus *bus, int devfn,
     vtd_stage1_bind(s, group);
 }
 
-/* A guest looks into a slot once function 0 is there */
+/*
+ * Are all of @group in the slot of a new device? A guest looks into that once
+ * function 0 is there, and no function is plugged beside one (hw/pci/pci.c).
+ */
 static bool vtd_stage1_is_unseen(const VTDStage1Group *group, PCIBus *bus,
                                  int devfn)
 {
-    int function0 = PCI_DEVFN(PCI_SLOT(devfn), 0);
     VTDStage1Device *dev;
 
-    if (devfn != function0 && bus->devices[function0]) {
-        return false;
-    }
     QLIST_FOREACH(dev, &group->devices, next) {
         if (dev->bus != bus || PCI_SLOT(dev->devfn) != PCI_SLOT(devfn)) {
             return false;
