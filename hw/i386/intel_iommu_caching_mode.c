@@ -42,9 +42,9 @@ bool vtd_check_order(Error **errp)
     if (obj) {
         g_autofree char *path = object_get_canonical_path(obj);
 
-        error_setg(errp, "%s %s precedes intel-iommu and would bypass it: "
-                   "put intel-iommu first on the command line, and both as "
-                   "JSON or neither", object_get_typename(obj), path);
+        error_setg(errp, "%s %s precedes intel-iommu, which would not know "
+                   "of it: put intel-iommu first on the command line, and "
+                   "both as JSON or neither", object_get_typename(obj), path);
         return false;
     }
     return true;

@@ -29,9 +29,9 @@
                         "caching_mode='on', or leave it out)"
 #define HOTPLUG_ERROR   NEEDS_IT "(fixed since the VM started: start it with " \
                         "caching-mode=on, in libvirt caching_mode='on')"
-#define ORDER_ERROR     " precedes intel-iommu and would bypass it: put " \
-                        "intel-iommu first on the command line, and both as " \
-                        "JSON or neither"
+#define ORDER_ERROR     " precedes intel-iommu, which would not know of it: " \
+                        "put intel-iommu first on the command line, and both " \
+                        "as JSON or neither"
 
 /* As it may be given */
 static const char *const given_off[] = {

@@ -229,9 +229,9 @@ static void test_order(void)
 {
     assert_device_refused(Q35 VDPA(VDPA_39) " " IOMMU,
                           "virtio-net-pci /machine/peripheral/net0 precedes "
-                          "intel-iommu and would bypass it: put intel-iommu "
-                          "first on the command line, and both as JSON or "
-                          "neither");
+                          "intel-iommu, which would not know of it: put "
+                          "intel-iommu first on the command line, and both as "
+                          "JSON or neither");
     qtest_quit(qtest_init(Q35 NETDEV("vdpa0", VDPA_39) NIC " " IOMMU));
 }
 
