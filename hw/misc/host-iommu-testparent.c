@@ -381,10 +381,10 @@ static bool update_entry(hwaddr at, uint64_t old, uint64_t bits)
 
 static uint64_t reserved_bits(unsigned int level, bool leaf)
 {
-    uint64_t offset = MAKE_64BIT_MASK(PAGE_BITS, (level - 1) * LEVEL_BITS);
-
     if (leaf && level > 1) {
-        return ENTRY_RESERVED | (offset & ~ENTRY_PAT);
+        return ENTRY_RESERVED |
+               (MAKE_64BIT_MASK(PAGE_BITS, (level - 1) * LEVEL_BITS) &
+                ~ENTRY_PAT);
     }
     return ENTRY_RESERVED | (level == LEVELS ? ENTRY_PS : 0);
 }

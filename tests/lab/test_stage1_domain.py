@@ -7,7 +7,7 @@ what they cost in calls of the host, and whether they see what a model sees.
 import os
 from collections import Counter
 from contextlib import contextmanager
-from typing import Callable, Iterator, List
+from typing import Callable, Dict, Iterator, List, Tuple
 
 import pytest
 
@@ -76,6 +76,28 @@ def one_domain(guest: Guest, devices: int) -> Steps:
     """The program domain.c in @guest, whose first @devices it has."""
     return Steps(guest, ' '.join(['/lab/domain', *(
         device.address for device in IN_GUEST[:devices])]))
+
+
+def answers(host: Host, device: str) -> Tuple[str, List[Dict[str, object]]]:
+    """What the program legacy-mode.c says of @device, and what assigned
+    ones are bound to then."""
+    file = '/run/legacy-mode.log'
+    with host.guest([*stage1(), '-kernel', '/lab/legacy-mode', '-serial',
+                     f'file:{file}', '-device', f'{device},'
+                     f'addr={IN_GUEST[0].slot:#x}']) as guest:
+        guest.monitor.cmd('cont')
+        host.check(f'until grep -q "^all done" {file}; do usleep 10000; done')
+        return host.check(f'cat {file}'), bound(guest)
+
+
+def test_legacy_mode_without_linux(host: Host) -> None:
+    """A guest without an operating system, which sends its invalidations
+    by registers: an assigned device answers as an emulated one."""
+    said, devices = answers(host, 'dma-testdev')
+    assert (said.count(': copied\n'), said.count(': not ')) == (7, 11)
+    assert not devices
+    assert answers(host, vfio_properties(host.devices[0], BACKEND)) == (
+        said, [{'to': 'shadow'}])
 
 
 def test_memory_is_pinned_once(host: Host, record_property: Record
