@@ -19,9 +19,10 @@ from view import shown, sysfs_unit
 from vtd import read_capabilities
 
 MEMORY = '128M'
-# Queues as long as the card's: vhost-vdpa takes no longer ones.
+# No guest drives it: QEMU 10.0.13 makes each of its queues longer, 1,024, than
+# vp_vdpa takes, 256, and does without vhost then.
 NIC = ('virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile=,'
-       'netdev=vdpa,rx_queue_size=256,tx_queue_size=256')
+       'netdev=vdpa')
 HOT: Dict[str, object] = {
     'driver': 'virtio-net-pci', 'id': 'hot', 'bus': 'rp', 'netdev': 'vdpa',
     'iommu_platform': True, 'romfile': ''}

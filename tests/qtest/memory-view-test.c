@@ -72,17 +72,13 @@ static void check_views(Setup *t, unsigned int step)
     }
 }
 
-/*
- * A bridge stays: 'info mtree -f' forgets to give back views that address
- * spaces share, and who is in one of them never goes.
- */
 static void change_slot(Setup *t, GRand *rand)
 {
     VtdGuest *guest = t->guest;
 
     switch (t->slot) {
     case EMPTY:
-        if (g_rand_int_range(rand, 0, 20)) {
+        if (g_rand_boolean(rand)) {
             slot_plug_endpoint(guest, ENDPOINT_ID, g_rand_boolean(rand));
             t->slot = ENDPOINT;
         } else {
@@ -92,6 +88,12 @@ static void change_slot(Setup *t, GRand *rand)
         slot_set_up(guest, t->slot);
         break;
     case BRIDGE:
+        if (g_rand_boolean(rand)) {
+            slot_unplug(guest, "bridge", 1 + t->behind);
+            t->slot = EMPTY;
+            t->behind = false;
+            break;
+        }
         if (t->behind) {
             slot_unplug_behind(guest, BEHIND_ID, BEHIND);
         } else {
