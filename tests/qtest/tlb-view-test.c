@@ -11,7 +11,7 @@
 #include "libqos/pci-pc.h"
 
 #define ROM_BYTES 0x10000
-#define ENTRY 0xff00            /* in the ROM, whose end is at 1 MiB and 4 GiB */
+#define ENTRY 0xff00            /* in the ROM, which ends at 1 MiB and 4 GiB */
 #define RESET_VECTOR 0xfff0
 
 /* What the program leaves in memory: how often it read, and what else */
