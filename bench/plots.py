@@ -3,6 +3,7 @@
 The two pictures, as SVG. The same numbers make the same bytes.
 """
 
+from io import StringIO
 from pathlib import Path
 from typing import List
 
@@ -24,10 +25,13 @@ COLOURS = ('#b03a2e', '#1f618d', '#9a9a9a', '#117a65')
 
 
 def save(figure, path: Path) -> None:
-    """Write @figure, without the time."""
+    """Write @figure, without the time, and as Git likes lines to end."""
+    drawn = StringIO()
     figure.tight_layout()
-    figure.savefig(path, format='svg', metadata={'Date': None})
+    figure.savefig(drawn, format='svg', metadata={'Date': None})
     pyplot.close(figure)
+    path.write_text(''.join(f'{line.rstrip()}\n'
+                            for line in drawn.getvalue().splitlines()))
 
 
 def plot_invalidations(curves: List[Curve], path: Path) -> None:
