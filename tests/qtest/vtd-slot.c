@@ -6,7 +6,7 @@
 
 #include "qemu/osdep.h"
 #include "hw/pci/pci_regs.h"
-#include "qobject/qdict.h"
+#include "qobject/qjson.h"
 #include "vtd-slot.h"
 
 #define PORT            QPCI_DEVFN(3, 0)
@@ -103,11 +103,18 @@ static void wait_deleted(VtdGuest *guest, unsigned int n)
     }
 }
 
-void slot_plug_endpoint(VtdGuest *guest, const char *id, bool listens)
+void slot_plug(VtdGuest *guest, const char *driver, QDict *properties)
 {
     set_power(guest, true);
-    qtest_qmp_device_add(guest->qts, "dma-testdev", id,
-                         "{'bus': 'rp', 'listen': %i}", listens);
+    qdict_put_str(properties, "bus", "rp");
+    qtest_qmp_device_add_qdict(guest->qts, driver, properties);
+    qobject_unref(properties);
+}
+
+void slot_plug_endpoint(VtdGuest *guest, const char *id, bool listens)
+{
+    slot_plug(guest, "dma-testdev", qdict_from_jsonf_nofail(
+        "{'id': %s, 'listen': %i}", id, listens));
 }
 
 void slot_plug_bridge(VtdGuest *guest)

@@ -10,6 +10,7 @@
 #ifndef TESTS_VTD_SLOT_H
 #define TESTS_VTD_SLOT_H
 
+#include "qobject/qdict.h"
 #include "vtd-guest.h"
 
 /* Options: the port, which wants caching-mode=on where devices listen */
@@ -49,7 +50,9 @@ void slot_open(VtdGuest *guest, VtdDevice *dev, int addr, uint16_t sid,
 /* Before it is unplugged, or at the end */
 void slot_close(VtdDevice *dev);
 
-/* Into the slot: dma-testdev @id, or a bridge with the id "bridge" */
+/* Into the slot; @properties are the callee's, and need no bus */
+void slot_plug(VtdGuest *guest, const char *driver, QDict *properties);
+/* The same of dma-testdev @id, and of a bridge with the id "bridge" */
 void slot_plug_endpoint(VtdGuest *guest, const char *id, bool listens);
 void slot_plug_bridge(VtdGuest *guest);
 /*
