@@ -121,6 +121,17 @@ static void answer(const struct Vdpa *vdpa, unsigned long request, void *arg)
     }
 }
 
+static void log_request(const struct Vdpa *vdpa, unsigned long request)
+{
+    const char *path = g_getenv(VDPA_KERNEL_LOG);
+    FILE *log = path ? fopen(path, "a") : NULL;
+
+    if (log) {
+        fprintf(log, "%u:%u %lx\n", vdpa->major, vdpa->minor, request);
+        fclose(log);
+    }
+}
+
 int ioctl(int fd, unsigned long request, ...)
 {
     const struct Vdpa *vdpa = NULL;
@@ -136,6 +147,7 @@ int ioctl(int fd, unsigned long request, ...)
     if (!vdpa) {
         return syscall(SYS_ioctl, fd, request, arg);
     }
+    log_request(vdpa, request);
     answer(vdpa, request, arg);
     return 0;
 }

@@ -23,6 +23,9 @@
 /* 39 bits, and does not do without guest-physical addresses */
 #define VDPA_NO_PLATFORM    "/dev/urandom"
 
+/* Names a file in the environment, to which each request is appended */
+#define VDPA_KERNEL_LOG     "VDPA_KERNEL_LOG"
+
 /**
  * vdpa_kernel_load() - have each QEMU that is started from now on load it
  */

@@ -145,6 +145,57 @@ static void test_others(void)
     qtest_quit(qtest_init(Q35 "-device amd-iommu" VDPA(VDPA_39)));
 }
 
+/* Returns: what a VM of @binary asks of its vDPA device; the caller frees it */
+static char *requests(const char *binary, const char *cmdline)
+{
+    g_autofree char *path = NULL;
+    char *log = NULL;
+    QTestState *qts;
+    int fd = g_file_open_tmp("vdpa-XXXXXX", &path, NULL);
+
+    g_assert_cmpint(fd, >=, 0);
+    close(fd);
+    g_setenv(VDPA_KERNEL_LOG, path, true);
+    qts = qtest_init_with_env(binary, cmdline, true);
+    qtest_system_reset(qts);
+    qtest_quit(qts);
+    g_unsetenv(VDPA_KERNEL_LOG);
+    g_assert_true(g_file_get_contents(path, &log, NULL, NULL));
+    unlink(path);
+    return log;
+}
+
+/* One that is no assigned device is asked what QEMU 10.0 asks of it */
+static void test_requests(void)
+{
+    static const char *const cmdlines[] = {
+        "-M q35 -nodefaults" NETDEV("vdpa0", VDPA_39) NIC,
+        "-M q35 -nodefaults" VDPA(VDPA_39),
+        "-M q35 -nodefaults" NETDEV("vdpa0", VDPA_MULTIQUEUE) NIC
+            ",mq=on,vectors=6",
+        "-M q35 -nodefaults -device intel-iommu,caching-mode=on"
+            NETDEV("vdpa0", VDPA_39) NIC,
+        "-M q35 -nodefaults -device intel-iommu,caching-mode=on"
+            NETDEV("vdpa0", VDPA_39),
+        "-M q35 -nodefaults -device intel-iommu,caching-mode=on"
+            GENERIC(VDPA_39),
+        "-M q35,default_bus_bypass_iommu=on -nodefaults "
+            "-device intel-iommu,caching-mode=on" VDPA(VDPA_39),
+    };
+
+    if (!have_base()) {
+        return;
+    }
+    for (unsigned int i = 0; i < ARRAY_SIZE(cmdlines); i++) {
+        g_autofree char *base = requests("QTEST_BASE_BINARY", cmdlines[i]);
+        g_autofree char *ours = requests(NULL, cmdlines[i]);
+
+        g_test_message("%s", cmdlines[i]);
+        g_assert_cmpstr(base, !=, "");
+        g_assert_cmpstr(ours, ==, base);
+    }
+}
+
 static void test_one_device(void)
 {
     QTestState *qts = qtest_init(Q35 IOMMU VDPA(VDPA_MULTIQUEUE)
@@ -316,6 +367,7 @@ int main(int argc, char **argv)
 
     qtest_add_func("/vhost-vdpa-host/start/adopt", test_adopt);
     qtest_add_func("/vhost-vdpa-host/start/others", test_others);
+    qtest_add_func("/vhost-vdpa-host/start/requests", test_requests);
     qtest_add_func("/vhost-vdpa-host/start/one-device", test_one_device);
     qtest_add_func("/vhost-vdpa-host/start/sysfs", test_sysfs);
     qtest_add_func("/vhost-vdpa-host/start/refused", test_refused);
