@@ -25,6 +25,7 @@ QEMU = '/lab/qemu-system-x86_64'
 BASE_QEMU = '/lab/base/qemu-system-x86_64'
 NARROWED_QEMU = '/lab/narrowed-qemu'
 COUNTED_QEMU = '/lab/counted-qemu'
+FAILING_QEMU = '/lab/failing-qemu'
 
 # Linux tests its timer against the wall clock, and panics on a machine that
 # was not run for a moment; the timer works.
