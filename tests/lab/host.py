@@ -121,7 +121,8 @@ class Host:
             self.check(f'''
                 cd /sys/bus/pci || exit
                 echo {device.address} >devices/{device.address}/driver/unbind
-                echo {VIRTIO_NET} >drivers/vp-vdpa/new_id''')
+                echo {VIRTIO_NET} >drivers/vp-vdpa/new_id 2>/dev/null ||
+                echo {device.address} >drivers/vp-vdpa/bind''')
         self.check(f'/lab/vdpa dev add name {name} mgmtdev {parent}')
         file, = self.check(
             f'cd /sys/bus/vdpa/devices/{name} && echo vhost-vdpa-*').split()

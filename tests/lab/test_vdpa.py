@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-vDPA devices behind intel-iommu: a network card of the host's that speaks
-virtio, which Linux' vp_vdpa drives behind the host's VT-d, and one that Linux
+vDPA devices behind intel-iommu: network cards of the host's that speak virtio,
+which Linux' vp_vdpa drives behind the host's VT-d, and one that Linux
 simulates, which is behind none.
 """
 
@@ -11,18 +11,18 @@ from typing import Dict, Iterator, List, Optional
 import pytest
 
 from assignment import STOPPED_PORT, unassigned
+from bridge import Wire, bridge, check_crossing, two_wires
 from buildtree import BuildTree
 from device import virtio_net
 from guest import Guest, Refused
-from host import Host
+from host import CONSOLE, Host
 from view import shown, sysfs_unit
 from vtd import read_capabilities
 
 MEMORY = '128M'
-# No guest drives it: QEMU 10.0.13 makes each of its queues longer, 1,024, than
-# vp_vdpa takes, 256, and does without vhost then.
 NIC = ('virtio-net-pci,disable-legacy=on,iommu_platform=on,romfile=,'
        'netdev=vdpa')
+FRAMES = 20
 HOT: Dict[str, object] = {
     'driver': 'virtio-net-pci', 'id': 'hot', 'bus': 'rp', 'netdev': 'vdpa',
     'iommu_platform': True, 'romfile': ''}
@@ -30,12 +30,15 @@ HOT: Dict[str, object] = {
 
 @dataclass(frozen=True)
 class Bench:
-    """A host, its width, and vhost-vdpa's files."""
+    """A host, its width, vhost-vdpa's files, and where the cards' wires
+    end."""
 
     host: Host
     width: int
     card: str
+    other: str
     simulated: str
+    wires: List[Wire]
 
 
 @pytest.fixture(name='bench', scope='module', params=(39, 48))
@@ -43,11 +46,14 @@ def fixture_bench(tree: BuildTree, request: pytest.FixtureRequest,
                   tmp_path_factory: pytest.TempPathFactory
                   ) -> Iterator[Bench]:
     """A host with both, as wide as the parameter says."""
-    card = virtio_net(slot=3, leads_to=tmp_path_factory.mktemp('wire') / 'end')
-    with Host(tree, f'vdpa-{request.param}', {'aw-bits': request.param},
-              [card], memory='2G') as host:
-        yield Bench(host, request.param, host.make_vdpa('card', card),
-                    host.make_vdpa('simulated'))
+    with two_wires(tmp_path_factory.mktemp('wires')) as wires:
+        cards = [virtio_net(slot, leads_to=path)
+                 for slot, (_, path) in enumerate(wires, 3)]
+        with Host(tree, f'vdpa-{request.param}', {'aw-bits': request.param},
+                  cards, memory='2G') as host:
+            yield Bench(host, request.param, host.make_vdpa('card', cards[0]),
+                        host.make_vdpa('other', cards[1]),
+                        host.make_vdpa('simulated'), wires)
 
 
 def options(file: str, width: Optional[int] = None,
@@ -94,6 +100,19 @@ def test_simulated(bench: Bench) -> None:
         assert shown(guest.monitor) == {'simulated': {
             'name': 'simulated', 'iommu-type': 'unknown', 'source': 'none',
             'aw-bits': 64}}
+
+
+def test_frames_cross(bench: Bench) -> None:
+    """A guest that bridges two cards, with the width that was adopted: each
+    frame comes out as it went in, both ways."""
+    other = ['-netdev', f'vhost-vdpa,id=other,vhostdev={bench.other}',
+             '-device', NIC.replace('netdev=vdpa', 'netdev=other')]
+    with bench.host.guest([*with_card(bench.card), *other],
+                          kernel=f'{CONSOLE} intel_iommu=on') as guest:
+        bridge(guest, 'virtio/drivers/virtio_net')
+        check_told(guest, bench.width)
+        check_crossing(bench.wires, FRAMES)
+        assert 'vhost' not in guest.log()
 
 
 def test_given_width(bench: Bench) -> None:
