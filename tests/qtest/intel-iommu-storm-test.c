@@ -13,7 +13,7 @@
 
 #define ROUNDS      1000
 #define WARM        200             /* of them, until the heap has its size */
-#define SLOPE       128             /* bytes a round that are noise */
+#define SLOPE       192             /* bytes a round that are noise */
 
 /* NEST, SMTS, SSTS and FSTS; MGAW of 48 bits, FS1GP */
 #define HOST_ECAP   219902392664064
