@@ -5,8 +5,9 @@
 A private apt configuration in a directory of the caller's.  Mirrors, keyring
 and every option of them are those of the machine's own Debian entries, only
 the suite is another; proxy and authentication come from the machine's
-apt.conf, which stays in force.  Imported by qemu-source; configure calls it to
-unpack packages:  debian13.py APT-DIR unpack DIR PACKAGE...
+apt.conf, which stays in force.  Where the machine's is another distribution,
+the user names a mirror.  Imported by qemu-source; configure calls it to unpack
+packages:  debian13.py APT-DIR [--mirror=URL] unpack DIR PACKAGE...
 """
 
 import os
@@ -16,6 +17,7 @@ import sys
 from pathlib import Path
 
 SUITE = 'trixie'
+KEYRING = Path('/usr/share/keyrings/debian-archive-keyring.gpg')
 TIMEOUT = 30
 
 
@@ -23,11 +25,14 @@ class AptError(Exception):
     """What apt could not do, in one sentence."""
 
 
-def own_codename():
-    """The machine's Debian release, or '' where it does not tell."""
+def own_codename(os_release=Path('/etc/os-release')):
+    """The machine's Debian release, or '' where it does not tell, or is not
+    Debian's: Ubuntu's suites have mirrors of their own."""
     try:
-        text = Path('/etc/os-release').read_text()
+        text = os_release.read_text()
     except OSError:
+        return ''
+    if not re.search(r'^ID="?debian"?$', text, re.M):
         return ''
     found = re.search(r'^VERSION_CODENAME="?([\w-]+)', text, re.M)
     return found.group(1) if found else ''
@@ -95,18 +100,27 @@ def read_sources(etc, codename):
     return ''.join(dict.fromkeys(one_line)), '\n'.join(dict.fromkeys(deb822))
 
 
+def mirror_sources(mirror):
+    """The one-line text for a mirror that the user named."""
+    options = f'[signed-by={KEYRING}] ' if KEYRING.exists() else ''
+    return ''.join(f'{kind} {options}{mirror} {SUITE} main\n'
+                   for kind in ('deb', 'deb-src'))
+
+
 class Apt:
     """The private apt, all of whose state is below one directory."""
 
-    def __init__(self, directory, etc=Path('/etc/apt')):
+    def __init__(self, directory, mirror=None, etc=Path('/etc/apt')):
         self.directory = Path(directory).resolve()
         parts = self.directory / 'sources.list.d'
         for path in (parts, self.directory / 'lists/partial',
                      self.directory / 'cache/archives/partial'):
             path.mkdir(parents=True, exist_ok=True)
-        one_line, deb822 = read_sources(etc, own_codename())
+        one_line, deb822 = ((mirror_sources(mirror), '') if mirror
+                            else read_sources(etc, own_codename()))
         if not one_line and not deb822:
-            raise AptError(f'{etc} names no Debian mirror')
+            raise AptError(f'{etc} names no Debian mirror; one can be given '
+                           'with --debian-mirror=URL')
         (parts / 'debian.list').write_text(one_line)
         (parts / 'debian.sources').write_text(deb822)
         self.updated = False
@@ -199,10 +213,14 @@ class Apt:
 
 
 def main():
-    if len(sys.argv) < 5 or sys.argv[2] != 'unpack':
+    words = sys.argv[1:]
+    mirror = None
+    if len(words) > 1 and words[1].startswith('--mirror='):
+        mirror = words.pop(1).partition('=')[2]
+    if len(words) < 4 or words[1] != 'unpack':
         sys.exit(__doc__.strip().splitlines()[-1])
     try:
-        Apt(sys.argv[1]).unpack(sys.argv[3], sys.argv[4:])
+        Apt(words[0], mirror).unpack(words[2], words[3:])
     except AptError as error:
         sys.exit(f'configure: {error}')
 

@@ -3,7 +3,8 @@
 
 import pytest
 
-from debian13 import read_deb822, read_one_line, read_sources, suite_here
+from debian13 import (Apt, AptError, own_codename, read_deb822, read_one_line,
+                      read_sources, suite_here)
 
 KEY = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
@@ -77,3 +78,30 @@ def test_sources_of_a_machine(tmp_path):
     assert one_line == line + line.replace('deb ', 'deb-src ')
     assert deb822 == ('types: deb deb-src\nuris: http://c\n'
                       'suites: trixie\ncomponents: main\n')
+
+
+@pytest.mark.parametrize('text, codename', [
+    ('ID=debian\nVERSION_CODENAME=bookworm\n', 'bookworm'),
+    ('ID="debian"\nVERSION_CODENAME="trixie"\n', 'trixie'),
+    ('ID=ubuntu\nID_LIKE=debian\nVERSION_CODENAME=noble\n', ''),
+    ('ID=fedora\n', '')])
+def test_codename(text, codename, tmp_path):
+    """What looks like Debian's suite is another's on a relative."""
+    (tmp_path / 'os-release').write_text(text)
+    assert own_codename(tmp_path / 'os-release') == codename
+    assert own_codename(tmp_path / 'none') == ''
+
+
+def test_a_relative_of_debian(tmp_path):
+    """Its own mirrors are not Debian's; the one that the user names is."""
+    (tmp_path / 'sources.list').write_text(
+        'deb http://archive/ubuntu noble main\n')
+    with pytest.raises(AptError, match='--debian-mirror=URL'):
+        Apt(tmp_path / 'apt', etc=tmp_path)
+    Apt(tmp_path / 'apt', 'http://mirror/debian', etc=tmp_path)
+    parts = tmp_path / 'apt/sources.list.d'
+    lines = (parts / 'debian.list').read_text().splitlines()
+    assert [line.split()[0] for line in lines] == ['deb', 'deb-src']
+    assert all(line.endswith(' http://mirror/debian trixie main')
+               for line in lines)
+    assert (parts / 'debian.sources').read_text() == ''

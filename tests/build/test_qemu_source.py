@@ -116,8 +116,39 @@ def test_changed_source_is_taken_anew(qemu, get, build):
 
 
 def test_tarball(qemu, tmp_path, get, build):
+    """One of a release that is not known is taken as it is."""
+    (qemu / 'VERSION').write_text('10.0.2\n')
     assert get(f'--qemu-source={tarball(qemu, tmp_path / "q.tar.xz")}')[0] == 0
     assert tree_of(build / 'source') == tree_of(qemu)
+
+
+def test_tarball_that_is_not_the_release(qemu, tmp_path, get, build):
+    path = tarball(qemu, tmp_path / 'q.tar.xz')
+    assert get(f'--qemu-source={path}') == (
+        1, f'configure: {path} is not what QEMU released as 10.0.13: fetch it '
+        'again; where it is meant to differ, unpack it and give the folder')
+    assert not (build / 'source.json').exists()
+    assert get(f'--qemu-source={qemu}')[0] == 0
+
+
+def test_release_is_known_by_what_debian_has_of_it(qemu, tmp_path, build,
+                                                   monkeypatch):
+    """QEMU's own tarball has firmware and wheels as well; what differs where
+    both have it is seen."""
+    module = load('qemu-source')
+    (qemu / 'link').symlink_to('VERSION')
+    monkeypatch.setitem(module.RELEASED, '10.0.13', module.released_id(qemu))
+    for name in ('pc-bios/bios.bin', 'python/wheels/meson.whl', 'roms/Makefile',
+                 'subprojects/dtc.wrap'):
+        (qemu / name).parent.mkdir(parents=True)
+        (qemu / name).touch()
+    path = tarball(qemu, tmp_path / 'q.tar.xz')
+    module.use_tarball(module.Target(build), path)
+    assert tree_of(build / 'source') == tree_of(qemu)
+    (qemu / 'hw/i386/intel_iommu.c').write_text('/* VT-D */\n')
+    with pytest.raises(module.SourceError, match='is not what QEMU released'):
+        module.use_tarball(module.Target(build),
+                           tarball(qemu, tmp_path / 'other.tar.xz'))
 
 
 def test_truncated_tarball(qemu, tmp_path, get, build):
@@ -237,6 +268,7 @@ def test_disk_that_a_tool_filled(qemu, tmp_path, build, monkeypatch):
 def test_interrupted(how, qemu, tmp_path, get, build, debian):
     """Nothing stays half done or running, and the next run succeeds."""
     debian.fake('tar', f'echo $$ > {tmp_path}/pid; exec sleep 60')
+    (qemu / 'VERSION').write_text('10.0.2\n')
     path = tarball(qemu, tmp_path / 'q.tar.xz')
     running = subprocess.Popen(
         ['/usr/bin/python3', TOP / 'scripts/qemu-source',
