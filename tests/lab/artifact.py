@@ -13,13 +13,14 @@ import ctypes
 import fcntl
 import hashlib
 import os
+import shutil
 import signal
 import subprocess
 import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator, Sequence, Tuple
+from typing import Callable, Iterator, Mapping, Optional, Sequence, Tuple
 
 PR_SET_PDEATHSIG = 1
 
@@ -141,19 +142,28 @@ def main(build: Callable[[Path], None]) -> None:
         sys.exit(128 + signal.SIGINT)
 
 
-def package_file(package: str, *places: str) -> Path:
-    """The first of @places that exists; BuildError names @package."""
-    for place in places:
-        if os.path.exists(place):
-            return Path(place)
-    raise BuildError(f'{places[0]} is missing: install package {package}')
+def find_program(name: str) -> Optional[Path]:
+    """Where program @name is, an administrator's included."""
+    places = os.environ.get('PATH', os.defpath) + ':/usr/sbin:/sbin'
+    found = shutil.which(name, path=places)
+    return Path(found) if found else None
 
 
-def shared_libraries(binary: Path) -> Tuple[Path, ...]:
+def program_file(name: str, package: str) -> Path:
+    """Where program @name is; BuildError names Debian's @package."""
+    found = find_program(name)
+    if not found:
+        raise BuildError(f'{name} is missing: install package {package}')
+    return found
+
+
+def shared_libraries(binary: Path, environment: Mapping[str, str] = {}
+                     ) -> Tuple[Path, ...]:
     """Paths of the libraries that the loader gives @binary."""
     found = []
     output = subprocess.run(['ldd', str(binary)], text=True, check=False,
-                            capture_output=True)
+                            capture_output=True,
+                            env={**os.environ, **environment})
     if output.returncode:
         raise BuildError(f'ldd {binary}: {output.stderr.strip()}')
     for line in output.stdout.splitlines():

@@ -47,6 +47,17 @@ class BuildTree:
         return self.top / 'qemu' / 'python'
 
     @property
+    def pc_bios(self) -> Path:
+        """The source's firmware; Debian's source has none."""
+        return self.top / 'source' / 'pc-bios'
+
+    @property
+    def linux_source(self) -> Path:
+        """Names the tarball of Linux that configure was given; there when
+        it was."""
+        return self.top / 'linux-source'
+
+    @property
     def linux_headers(self) -> Path:
         """The kernel's interface, as this QEMU knows it."""
         return self.top / 'qemu' / 'linux-headers'
