@@ -1,10 +1,10 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
-A lab host that libvirt manages: libvirtd of the machine that the tests run
-on, in system mode, with the QEMU under test.
+A lab host that libvirt manages: the libvirtd that the tests have, in system
+mode, with the QEMU under test.
 
-    with libvirt_host(tree, folder, 'name', {...}, [e1000e(3)]) as (host,
-                                                                    libvirt):
+    with libvirt_host(tree, installation, folder, 'name', {...},
+                      [e1000e(3)]) as (host, libvirt):
         libvirt.virsh('list')
 
 It has an image of its own, twice the size of the others' and only for it:
@@ -28,7 +28,8 @@ from host import Host
 sys.path.append(str(Path(__file__).resolve().parents[1] / 'libvirt'))
 
 # pylint: disable=wrong-import-position
-from privatelibvirt import DRIVER, PROGRAMS, VirshError  # noqa: E402
+from installation import Installation  # noqa: E402
+from privatelibvirt import VirshError  # noqa: E402
 
 SCHEMAS = Path('/usr/share/libvirt')
 
@@ -48,17 +49,18 @@ FILES = {
 }
 
 
-def pack(tree: BuildTree, image: Path) -> None:
-    """Write @image, the host's with libvirt in it."""
-    drivers = [path for path in Path('/').glob(DRIVER)]
-    programs = [*map(Path, PROGRAMS), *drivers]
-    files = {*programs, *SCHEMAS.glob('cpu_map/*'), *SCHEMAS.glob('schemas/*'),
-             *(library for program in programs
-               for library in shared_libraries(program))}
+def pack(tree: BuildTree, libvirt: Installation, image: Path) -> None:
+    """Write @image, the host's with @libvirt in it."""
+    programs = [libvirt.below(libvirt.libvirtd), libvirt.below(libvirt.virsh),
+                *libvirt.drivers()]
+    schemas = libvirt.below(SCHEMAS)
+    files = {*programs, *schemas.glob('cpu_map/*'), *schemas.glob('schemas/*'),
+             *(library for program in programs for library in
+               shared_libraries(program, libvirt.environment(libvirt.root)))}
     stream = io.BytesIO()
     archive = Archive(stream)
     for path in sorted(files):
-        archive.copy(str(path).lstrip('/'), path)
+        archive.copy(libvirt.installed_name(path), path)
     for name, text in FILES.items():
         archive.file(name, text.encode())
     archive.folder('var/log')
@@ -79,7 +81,7 @@ class LibvirtInHost:
     def virsh(self, *arguments: object) -> str:
         """What virsh prints for @arguments; VirshError when it fails."""
         outcome = self._host.run(shlex.join(
-            [PROGRAMS[1], '-q', *map(str, arguments)]))
+            [str(Installation.virsh), '-q', *map(str, arguments)]))
         if outcome.code:
             raise VirshError(outcome.text)
         return outcome.text.replace('\r\n', '\n').strip()
@@ -91,13 +93,14 @@ class LibvirtInHost:
 
 
 @contextmanager
-def libvirt_host(tree: BuildTree, folder: Path, name: str,
+def libvirt_host(tree: BuildTree, installation: Installation,
+                 folder: Path, name: str,
                  iommu: Mapping[str, object], devices: Sequence[Device]
                  ) -> Iterator[Tuple[Host, LibvirtInHost]]:
     """A host whose libvirtd is running; @folder is for its image."""
     image = folder / 'initramfs'
-    pack(tree, image)
+    pack(tree, installation, image)
     with Host(tree, name, iommu, devices, memory='2G',
               image=image) as host:
-        host.check(f'mkdir -p /dev/shm && {PROGRAMS[0]} --daemon')
+        host.check(f'mkdir -p /dev/shm && {installation.libvirtd} --daemon')
         yield host, LibvirtInHost(host)

@@ -17,7 +17,8 @@ from vtd import read_capabilities
 
 # pylint: disable=wrong-import-order
 from domain import BARE, Domain
-from privatelibvirt import VirshError, why_not
+from installation import Installation
+from privatelibvirt import VirshError
 
 QEMU = Path('/lab/qemu-system-x86_64')
 CARD = e1000e(slot=3)
@@ -36,10 +37,11 @@ HOSTDEV = '''
 def fixture_libvirt(tree: BuildTree, tmp_path_factory:
                     pytest.TempPathFactory) -> Iterator[LibvirtInHost]:
     """The libvirt of a host of 39 bits."""
-    reason = why_not()
+    installation = Installation.find(tree.top)
+    reason = installation.why_not()
     if reason:
         pytest.skip(reason)
-    with libvirt_host(tree, tmp_path_factory.mktemp('image'), 'libvirt',
+    with libvirt_host(tree, installation, tmp_path_factory.mktemp('image'), 'libvirt',
                       {'aw-bits': WIDTH}, [CARD]) as (_, libvirt):
         yield libvirt
 

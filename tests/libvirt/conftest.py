@@ -19,17 +19,25 @@ sys.path[:0] = [str(HERE), str(TOP / 'tests/lab'), str(TOP / 'tests/report')]
 
 # pylint: disable=wrong-import-position
 from buildtree import BuildTree  # noqa: E402
-from privatelibvirt import Libvirt, why_not  # noqa: E402
+from installation import Installation  # noqa: E402
+from privatelibvirt import Libvirt  # noqa: E402
 from session import pytest_configure, tree  # noqa: E402,F401
 
 
 @pytest.fixture(scope='session')
-def libvirt() -> Iterator[Libvirt]:
-    """A libvirtd of our own, fresh: it has probed no QEMU yet."""
-    reason = why_not()
+def installation(tree: BuildTree) -> Installation:
+    """The libvirt that is there."""
+    found = Installation.find(tree.top)
+    reason = found.why_not()
     if reason:
         pytest.skip(reason)
-    with Libvirt() as daemon:
+    return found
+
+
+@pytest.fixture(scope='session')
+def libvirt(installation: Installation) -> Iterator[Libvirt]:
+    """A libvirtd of our own, fresh: it has probed no QEMU yet."""
+    with Libvirt(installation) as daemon:
         yield daemon
 
 

@@ -2,7 +2,7 @@
 """
 A libvirtd of our own: nothing of the machine's is read, used or changed.
 
-    with Libvirt() as libvirt:
+    with Libvirt(Installation.find(build)) as libvirt:
         libvirt.virsh('list', '--all')
 
 It is a session instance, which libvirt has for users but not for root, so
@@ -17,11 +17,11 @@ import subprocess
 import sys
 import tempfile
 from pathlib import Path
-from typing import Dict
+from typing import Dict, List
+
+from installation import Installation
 
 HERE = Path(__file__).resolve().parent
-PROGRAMS = ('/usr/sbin/libvirtd', '/usr/bin/virsh')
-DRIVER = 'usr/lib/*/libvirt/connection-driver/libvirt_driver_qemu.so'
 PATIENCE = 60       # seconds for any one request
 
 
@@ -29,19 +29,11 @@ class VirshError(Exception):
     """What virsh or libvirtd said when it failed."""
 
 
-def why_not() -> str:
-    """Why there can be no libvirt here, or ''."""
-    if all(os.access(path, os.X_OK) for path in PROGRAMS) and \
-            any(Path('/').glob(DRIVER)):
-        return ''
-    return ('libvirt is not installed: apt-get install libvirt-clients '
-            'libvirt-daemon libvirt-daemon-driver-qemu')
-
-
 class Libvirt:
     """The daemon, and virsh to talk to it; use as a context manager."""
 
-    def __init__(self) -> None:
+    def __init__(self, installation: Installation) -> None:
+        self._installation = installation
         self._user = (pwd.getpwnam('nobody') if os.getuid() == 0
                       else pwd.getpwuid(os.getuid()))
         self._reaper: subprocess.Popen
@@ -50,7 +42,7 @@ class Libvirt:
     def __enter__(self) -> 'Libvirt':
         # Short: the path of a socket has 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix='libvirt-', dir='/tmp'))
-        for name in ('config', 'config/libvirt', 'cache', 'run'):
+        for name in ('config', 'config/libvirt', 'cache', 'run', 'root'):
             (self.folder / name).mkdir()
         # There is no virtlogd.
         (self.folder / 'config/libvirt/qemu.conf').write_text(
@@ -61,10 +53,13 @@ class Libvirt:
             os.chown(path, self._user.pw_uid, self._user.pw_gid)
         with (self.folder / 'errors').open('wb') as errors:
             self._reaper = subprocess.Popen(
-                [sys.executable, HERE / 'reaper.py', PROGRAMS[0], '--daemon',
-                 '--config', self.folder / 'libvirtd.conf', '--pid-file',
-                 self.folder / 'pid'], text=True, stdin=subprocess.DEVNULL,
-                stdout=subprocess.PIPE, stderr=errors, **self._as_user())
+                self._command(sys.executable, HERE / 'reaper.py',
+                              self._program(self._installation.libvirtd),
+                              '--daemon',
+                              '--config', self.folder / 'libvirtd.conf',
+                              '--pid-file', self.folder / 'pid'),
+                text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE,
+                stderr=errors, **self._surroundings())
         try:
             if self._reaper.stdout.readline() != 'ready\n':
                 raise VirshError(f'libvirtd did not start\n{self.logs()}')
@@ -73,27 +68,34 @@ class Libvirt:
             raise
         return self
 
-    def _as_user(self) -> Dict[str, object]:
-        """How subprocess runs a program as the daemon's user."""
-        options: Dict[str, object] = {'cwd': self.folder, 'env': {
+    def _program(self, path: Path) -> Path:
+        """What is installed as @path, as the daemon's user sees it."""
+        return (self.folder / 'root' / str(path).lstrip('/')
+                if self._installation.is_unpacked else path)
+
+    def _command(self, *words: object) -> List[str]:
+        """How @words are run as the daemon's user."""
+        return self._installation.command(
+            self.folder / 'root', self._user.pw_uid, self._user.pw_gid, *words)
+
+    def _surroundings(self) -> Dict[str, object]:
+        """Where, and in which environment, subprocess runs a program."""
+        return {'cwd': self.folder, 'env': {
             'PATH': '/usr/bin:/bin:/usr/sbin', 'LC_ALL': 'C.UTF-8',
             'HOME': str(self.folder),
             'XDG_CACHE_HOME': f'{self.folder}/cache',
             'XDG_CONFIG_HOME': f'{self.folder}/config',
-            'XDG_RUNTIME_DIR': f'{self.folder}/run'}}
-        if os.getuid() == 0:
-            options.update(user=self._user.pw_uid, group=self._user.pw_gid,
-                           extra_groups=[])
-        return options
+            'XDG_RUNTIME_DIR': f'{self.folder}/run',
+            **self._installation.environment(self.folder / 'root')}}
 
     def virsh(self, *arguments: object) -> str:
         """What virsh prints for @arguments; VirshError when it fails."""
         socket = self.folder / 'run/libvirt/libvirt-sock'
         done = subprocess.run(
-            [PROGRAMS[1], '-q', '-c', f'qemu+unix:///session?socket={socket}',
-             *map(str, arguments)], text=True, stdin=subprocess.DEVNULL,
-            capture_output=True, check=False, timeout=PATIENCE,
-            **self._as_user())
+            self._command(self._program(self._installation.virsh), '-q', '-c',
+                          f'qemu+unix:///session?socket={socket}', *arguments),
+            text=True, stdin=subprocess.DEVNULL, capture_output=True,
+            check=False, timeout=PATIENCE, **self._surroundings())
         if done.returncode:
             raise VirshError(done.stderr.strip())
         # the human monitor ends its lines as a terminal wants them

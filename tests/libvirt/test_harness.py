@@ -12,7 +12,8 @@ import pytest
 from buildtree import BuildTree
 from conftest import install
 from domain import Domain
-from privatelibvirt import Libvirt, VirshError, why_not
+from installation import Installation
+from privatelibvirt import Libvirt, VirshError
 
 
 def programs_in(folder: Path) -> List[str]:
@@ -29,12 +30,9 @@ def programs_in(folder: Path) -> List[str]:
 
 
 @pytest.fixture(name='alone')
-def fixture_alone() -> Libvirt:
+def fixture_alone(installation: Installation) -> Libvirt:
     """A libvirtd that is not running yet."""
-    reason = why_not()
-    if reason:
-        pytest.skip(reason)
-    return Libvirt()
+    return Libvirt(installation)
 
 
 def test_nothing_outlives_it(alone: Libvirt, tree: BuildTree) -> None:
