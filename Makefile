@@ -6,8 +6,11 @@ prefix ?= /usr/local
 # A build directory that was never configured, or not for this checkout, is.
 ninja = @./configure --again --build-dir="$(BUILD_DIR)" && \
 	MAKEFLAGS= ninja -C "$(BUILD_DIR)" --quiet
-check = @./configure --again --build-dir="$(BUILD_DIR)" && \
-	MAKEFLAGS= /usr/bin/python3 scripts/check "$(BUILD_DIR)"
+# What wants more than configure saw to says what: steps of scripts/packages.
+with = @./configure --again --build-dir="$(BUILD_DIR)" && \
+	scripts/packages --build-dir "$(BUILD_DIR)" $(1) && MAKEFLAGS=
+step = $(call with,$(1)) ninja -C "$(BUILD_DIR)" --quiet
+check = $(call with,$(1)) /usr/bin/python3 scripts/check "$(BUILD_DIR)" $(1)
 series = @./configure --again --build-dir="$(BUILD_DIR)" && \
 	scripts/series --build-dir "$(BUILD_DIR)"
 
@@ -16,51 +19,51 @@ all:		## build/qemu-system-x86_64, from the assembled series
 base:		## the pristine QEMU, for comparisons, in build/base
 	$(ninja) base.target
 full:		## a QEMU with what desktops use, in build/full (long)
-	$(ninja) full.target
+	$(call step,desktop) full.target
 kernel:		## the lab's Linux kernel
-	$(ninja) kernel.target
+	$(call step,linux) kernel.target
 image:		## the lab's initramfs, with the QEMU of "all" in it
-	$(ninja) image.target
+	$(call step,linux) image.target
 demo:		## the demonstration: host devices in a lab with 39 and 48 bits
-	$(ninja) demo.target
+	$(call step,linux) demo.target
 docs:		## QEMU's manual in build/docs/html, without a warning
-	$(ninja) docs.target
+	$(call step,docs) docs.target
 check:		## every check but the long ones
-	$(check) series unit qtest build libvirt lab $(ALSO)
+	$(call check,series unit qtest build libvirt lab $(ALSO))
 check-series:	## the series: applies, is well-formed, belongs together
-	$(check) series
+	$(call check,series)
 check-unit:	## our unit tests
-	$(check) unit
+	$(call check,unit)
 check-qtest:	## our qtests, and those of QEMU that concern us
-	$(check) qtest
+	$(call check,qtest)
 check-lab:	## a Linux host and guest with VFIO, on an emulated IOMMU
-	$(check) lab
+	$(call check,lab)
 check-lab-long:	## the lab's long ones: endurance, costs, failover, vDPA
-	$(check) lab-long
+	$(call check,lab-long)
 check-libvirt:	## domains of a private libvirtd, and what it probes
-	$(check) libvirt
+	$(call check,libvirt)
 check-full:	## the QEMU of "full" under libvirt (long)
-	$(check) full
+	$(call check,full)
 check-build:	## configure, source and bad input
-	$(check) build
+	$(call check,build)
 check-sanitize:	## the qtests and unit tests with ASan and UBSan (long)
-	$(check) sanitize
+	$(call check,sanitize)
 coverage:	## what our tests run of our C files, line by line
-	$(check) coverage
+	$(call check,coverage)
 check-random:	## the random comparisons, 10,000 steps, also sanitized (long)
-	$(check) random
+	$(call check,random)
 bench:		## what things cost, beside the pristine QEMU (long)
-	$(ninja) base-testdev.target image.target
+	$(call step,bench) base-testdev.target image.target
 	@/usr/bin/python3 bench/bench "$(BUILD_DIR)"
 check-bisect:	## each prefix builds, each series passes its tests (long)
-	$(check) bisect
-check-mingw:	## our files with a compiler for Windows, gcc-mingw-w64-x86-64
-	$(ninja) qemu.target
+	$(call check,bisect)
+check-mingw:	## our files with a compiler for Windows
+	$(call step,mingw) qemu.target
 	@scripts/mingw "$(BUILD_DIR)"
 series:		## mail-ready patches, a folder for each series in build/series
 	$(series) export
 debian-source:	## Debian's source package with the series, in build/debian
-	@./configure --again --build-dir="$(BUILD_DIR)" && \
+	$(call with,debian-source) \
 		scripts/debian-source --build-dir "$(BUILD_DIR)"
 install:	## QEMU below prefix (/usr/local), with DESTDIR before it
 	$(ninja) qemu.target

@@ -53,6 +53,7 @@ class Debian:
     def __init__(self, path):
         self.path = path
         self.log = path / 'log'
+        self.machine = '/usr/bin:/bin'
         path.mkdir()
         self.fake('dpkg-query', 'printf installed')
         self.fake('apt-get', 'exit 100')
@@ -67,6 +68,25 @@ class Debian:
                           f'{body}\n')
         script.chmod(0o755)
 
+    def become_another(self):
+        """Not a Debian any more: neither apt nor dpkg is on the PATH."""
+        self.hide('apt*', 'dpkg*')
+
+    def hide(self, *patterns):
+        """Take programs off the PATH, fakes and the machine's."""
+        visible = self.path / 'machine'
+        for place in self.machine.split(':'):
+            for program in Path(place).iterdir():
+                if not any(program.match(pattern) for pattern in patterns):
+                    visible.mkdir(exist_ok=True)
+                    link = visible / program.name
+                    if not link.is_symlink():
+                        link.symlink_to(program)
+        for pattern in patterns:
+            for program in (*visible.glob(pattern), *self.path.glob(pattern)):
+                program.unlink()
+        self.machine = str(visible)
+
     def calls(self, name):
         """The arguments of each call of a fake so far."""
         if not self.log.exists():
@@ -77,7 +97,7 @@ class Debian:
 
     def env(self):
         """Without HOME, which nothing here may want."""
-        return {'PATH': f'{self.path}:/usr/bin:/bin', 'LC_ALL': 'C.UTF-8',
+        return {'PATH': f'{self.path}:{self.machine}', 'LC_ALL': 'C.UTF-8',
                 'DEBIAN': str(self.path)}
 
 

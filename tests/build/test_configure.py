@@ -281,3 +281,95 @@ def test_again_after_the_checkout_moved(checkout, qemu, build):
     done = checkout.configure('--again')
     assert done.returncode == 0, done.stdout
     assert str(build) not in (new / 'build/build.ninja').read_text()
+
+
+# --- another distribution
+
+@pytest.fixture
+def elsewhere(debian, qemu):
+    """A machine without apt and dpkg, and a QEMU that brings its wheels."""
+    debian.become_another()
+    debian.fake('pkg-config', 'exit 0')
+    (qemu / 'python/wheels').mkdir(parents=True)
+    for name in ('meson-1.5.0', 'pycotap-1.3.1'):
+        (qemu / f'python/wheels/{name}-py3-none-any.whl').touch()
+    (qemu / 'pythondeps.toml').write_text('[meson]\npycotap = { }\n')
+    return debian
+
+
+def test_without_apt_it_goes_on_with_a_source(checkout, elsewhere, qemu, build,
+                                              tmp_path):
+    linux = tmp_path / 'linux-6.12.9.tar.xz'
+    linux.touch()
+    done = checkout.configure(f'--qemu-source={qemu}',
+                              f'--linux-source={linux}')
+    assert done.returncode == 0, done.stdout
+    assert said(done)[-1].startswith('configure: done')
+    assert 'NOTE' not in done.stdout
+    assert (build / 'build.ninja').exists()
+    assert (build / 'linux-source').read_text() == str(linux)
+    assert checkout.configure('--again').stdout == ''
+
+
+def test_without_apt_and_source_it_stops_with_all_that_is_wanted(
+        checkout, elsewhere, build):
+    """What is to be fetched and what is to be installed, in one go."""
+    elsewhere.hide('flex')
+    done = checkout.configure()
+    assert done.returncode == 1
+    assert said(done)[2] == (
+        'configure: without apt there is no Debian package of QEMU: fetch '
+        'qemu-10.0.13.tar.xz, or another 10.0.x, from QEMU\'s download page '
+        '(www.qemu.org) and give --qemu-source=TARBALL')
+    assert said(done)[3].startswith('configure: NOTE: make demo and the lab')
+    assert said(done)[-3:] == [
+        'dnf install flex', 'pacman -S --needed flex',
+        'configure: install what is missing, then run this again']
+    assert not (build / 'source.json').exists()
+
+
+def test_without_apt_an_old_meson_has_to_be_in_the_source(checkout, elsewhere,
+                                                          qemu):
+    shutil.rmtree(qemu / 'python/wheels')
+    (qemu / 'pythondeps.toml').write_text('[meson]\nno-such-module = { }\n')
+    elsewhere.fake('sort', 'echo 1.0')
+    done = checkout.configure(f'--qemu-source={qemu}')
+    assert done.returncode == 1
+    assert said(done)[-1] == ('configure: QEMU wants what is neither here nor '
+                              'in its source: meson, 1.5 or newer')
+
+
+def test_linux_source_that_is_not_there(checkout, qemu, tmp_path):
+    done = checkout.configure(f'--linux-source={tmp_path}/no')
+    assert done.returncode == 1
+    assert said(done)[-1] == f'configure: {tmp_path}/no is not there'
+
+
+def test_linux_source_is_that_of_the_last_run(checkout, qemu, build, tmp_path):
+    """make calls with it again; a configure without goes back."""
+    (tmp_path / 'l.tar').touch()
+    args = [f'--qemu-source={qemu}']
+    assert checkout.configure(*args, f'--linux-source={tmp_path}/l.tar'
+                              ).returncode == 0
+    (build / 'configured').unlink()
+    assert checkout.configure('--again').returncode == 0
+    assert (build / 'linux-source').exists()
+    assert checkout.configure(*args).returncode == 0
+    assert not (build / 'linux-source').exists()
+
+
+def test_debian_mirror_gives_linux(checkout, debian, qemu, build):
+    """To a relative of Debian: unpacked for the build, from that mirror."""
+    debian.fake('apt-get', '''
+        case " $* " in *" download "*) touch linux-source-6.12_1_all.deb ;; esac
+        ''')
+    debian.fake('dpkg', '''
+        [ "$1" != -x ] || { mkdir -p "$3/usr/src"
+                            touch "$3/usr/src/linux-source-6.12.tar.xz"; }''')
+    done = checkout.configure(f'--qemu-source={qemu}',
+                              '--debian-mirror=http://mirror/debian')
+    assert done.returncode == 0, done.stdout
+    tarball = (build / 'linux-source').read_text()
+    assert tarball == f'{build}/linux/usr/src/linux-source-6.12.tar.xz'
+    assert 'http://mirror/debian trixie main' in (
+        build / 'apt/sources.list.d/debian.list').read_text()
