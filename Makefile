@@ -63,8 +63,8 @@ check-mingw:	## our files with a compiler for Windows
 series:		## mail-ready patches, a folder for each series in build/series
 	$(series) export
 debian-source:	## Debian's source package with the series, in build/debian
-	$(call with,debian-source) \
-		scripts/debian-source --build-dir "$(BUILD_DIR)"
+	$(call step,debian-source) debian-microvm.target
+	@scripts/debian-source --build-dir "$(BUILD_DIR)"
 install:	## QEMU below prefix (/usr/local), with DESTDIR before it
 	$(ninja) qemu.target
 	@DESTDIR="$(DESTDIR)" scripts/install --build-dir "$(BUILD_DIR)" \

@@ -4,6 +4,7 @@
 import json
 import os
 import re
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -110,3 +111,44 @@ def test_package_that_is_gone(tmp_path):
     assert done.returncode == 1
     assert done.stdout.startswith(
         'debian-source: /none/q.dsc, which the base was made from, is gone')
+
+
+# --- what would not build
+
+@pytest.fixture
+def microvm(tmp_path):
+    """Run debian-microvm for a base that is a package, or is not; the words
+    that it gives a qemu-build that fails."""
+    scripts, build = tmp_path / 'scripts', tmp_path / 'out'
+    for path in (scripts, build, tmp_path / 'debian'):
+        path.mkdir()
+    shutil.copy(TOP / 'scripts/debian-microvm', scripts)
+    (scripts / 'qemu-build').write_text('#!/bin/sh\necho "$*"\nexit 1\n')
+    (scripts / 'qemu-build').chmod(0o755)
+    (tmp_path / 'debian/microvm-devices.mak').write_text('CONFIG_MICROVM=y\n')
+    (tmp_path / 'qemu_1.dsc').touch()
+    subprocess.run(['tar', '-cJf', tmp_path / 'qemu_1.debian.tar.xz', '-C',
+                    tmp_path, 'debian'], check=True)
+
+    def run(**facts):
+        (build / 'source.json').write_text(json.dumps(
+            {'version': '10.0.2', **facts}, indent=1))
+        return subprocess.run([scripts / 'debian-microvm', build], text=True,
+                              stdout=subprocess.PIPE)
+    return run
+
+
+def test_smallest_qemu_of_the_packages_has_to_build(microvm, tmp_path):
+    """With Debian's choice of devices, which has none that is assigned."""
+    done = microvm(id='0', dsc=str(tmp_path / 'qemu_1.dsc'))
+    assert done.returncode == 1
+    assert ('--with --without-default-devices '
+            '--with --with-devices-x86_64=../../../../microvm ') in done.stdout
+    assert done.stdout.endswith(f'{tmp_path}/out/qemu qemu-system-x86_64\n')
+    assert (tmp_path / 'out/microvm.mak').read_text() == 'CONFIG_MICROVM=y\n'
+
+
+def test_base_that_is_no_package_has_no_smallest_qemu(microvm):
+    """debian-source says what is wrong with it."""
+    done = microvm(id='0')
+    assert (done.returncode, done.stdout) == (0, '')
