@@ -2,6 +2,7 @@
 # Names for the targets of meson.build, which make and people use.
 BUILD_DIR ?= build
 prefix ?= /usr/local
+FUZZ_TIME ?= 600
 
 # A build directory that was never configured, or not for this checkout, is.
 ninja = @./configure --again --build-dir="$(BUILD_DIR)" && \
@@ -60,6 +61,9 @@ check-bisect:	## each prefix builds, each series passes its tests (long)
 check-mingw:	## our files with a compiler for Windows
 	$(call step,mingw) qemu.target
 	@scripts/mingw "$(BUILD_DIR)"
+fuzz:		## hostile guests, hosts and streams for FUZZ_TIME=600 s (long)
+	$(ninja) qemu.target
+	@scripts/fuzz "$(BUILD_DIR)" $(FUZZ_TIME) $(FUZZ_TARGETS)
 series:		## mail-ready patches, a folder for each series in build/series
 	$(series) export
 debian-source:	## Debian's source package with the series, in build/debian
@@ -78,5 +82,5 @@ help:		## this list
 
 .PHONY: all base full kernel image demo docs check check-series check-unit \
 	check-qtest check-lab check-lab-long check-libvirt check-full check-build \
-	check-sanitize check-random coverage bench check-bisect check-mingw series \
-	debian-source install clean help
+	check-sanitize check-random coverage bench check-bisect check-mingw fuzz \
+	series debian-source install clean help
