@@ -113,8 +113,8 @@ static void plug(const HostIOMMUDeviceCaps *caps, FuzzInput *in)
 
     if (fuzz_slot_plug(0, device)) {
         qapi_free_ViommuInfoList(qmp_query_viommu(&error_abort));
+        fuzz_slot_unplug(0);
     }
-    fuzz_slots_restore();
 }
 
 static void fuzz_host(QTestState *s, const unsigned char *data, size_t size)

@@ -59,6 +59,7 @@ static void save(QTestState *s)
     section_size = buffer->usage;
     section = g_memdup2(buffer->data, section_size);
     qemu_fclose(f);
+    fuzz_slots_reset();
 }
 
 /* Returns: was it taken? */
@@ -163,7 +164,6 @@ static void fuzz_stream(QTestState *s, const unsigned char *data, size_t size)
     g_autoptr(GByteArray) stream = g_byte_array_new();
     g_autoptr(GByteArray) pristine = g_byte_array_new();
 
-    fuzz_slots_set_up();
     append_section(stream, &in);
     if (fuzz_take_u8(&in) & 1) {
         append_host_caps(stream, &in);
@@ -171,7 +171,7 @@ static void fuzz_stream(QTestState *s, const unsigned char *data, size_t size)
     if (load(stream)) {
         go_on(s, &in);
     }
-    fuzz_reset(s);
+    fuzz_slots_restore();
     /* what was taken over is so again */
     append(pristine, section, section_size);
     g_assert(load(pristine));

@@ -14,6 +14,7 @@
 #include "hw/pci/pci_host.h"
 #include "hw/sysbus.h"
 #include "monitor/qdev.h"
+#include "fuzz.h"
 #include "viommu_fuzz.h"
 
 static const char *const *slot_devices;
@@ -72,10 +73,11 @@ GString *fuzz_slots_cmdline(const char *viommu,
     unsigned int i;
 
     slot_devices = devices;
-    g_string_append_printf(cmdline, " -nodefaults -display none -machine q35,"
-                           "accel=qtest -m 2G -device %s"
+    /* the less there is, the faster are changes of memory regions */
+    g_string_append_printf(cmdline, " -nodefaults -display none -m 2G -machine "
+                           "q35,accel=qtest,sata=off,smbus=off,smm=off"
                            " -global ICH9-LPC.acpi-pci-hotplug-with-bridge-"
-                           "support=off", viommu);
+                           "support=off -device %s", viommu);
     for (i = 0; i < FUZZ_SLOTS; i++) {
         g_string_append_printf(cmdline, " -device pcie-root-port,id=rp%u,"
                                "bus=pcie.0,addr=%u,chassis=%u", i, i + 3,
@@ -126,7 +128,8 @@ static void let_do_dma(unsigned int slot)
     }
 }
 
-void fuzz_slots_set_up(void)
+/* What a reset leaves undone: the bridges' bus numbers, and bus masters */
+static void set_up(void)
 {
     unsigned int i;
 
@@ -138,6 +141,12 @@ void fuzz_slots_set_up(void)
         write_config(port, PCI_COMMAND, PCI_COMMAND_MASTER, 2);
         let_do_dma(i);
     }
+}
+
+void fuzz_slots_reset(void)
+{
+    fuzz_reset(NULL);
+    set_up();
 }
 
 /* The devices */
@@ -218,6 +227,10 @@ void fuzz_slots_restore(void)
 {
     unsigned int i;
 
+    /* one change of all views of memory, which takes longest */
+    memory_region_transaction_begin();
+    fuzz_slots_reset();
+    memory_region_transaction_commit();
     if (!changed) {
         return;
     }

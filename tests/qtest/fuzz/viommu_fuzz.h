@@ -43,8 +43,11 @@ uint64_t fuzz_take_u64(FuzzInput *in);
 GString *fuzz_slots_cmdline(const char *viommu,
                             const char *const devices[FUZZ_SLOTS]);
 
-/* After a reset: the bridges' bus numbers, and devices that may do DMA */
-void fuzz_slots_set_up(void);
+/*
+ * Resets the machine, as the guest can, and then programs the bridges' bus
+ * numbers, and that devices may do DMA: before the first input, too
+ */
+void fuzz_slots_reset(void);
 
 /* Returns: NULL where there is none */
 PCIDevice *fuzz_slot_device(unsigned int slot);
@@ -61,7 +64,7 @@ bool fuzz_slot_plug(unsigned int slot, const char *device);
 /* The guest agrees, and turns the slot's power off */
 void fuzz_slot_unplug(unsigned int slot);
 
-/* Those of the command line again, where the input changed anything */
+/* After an input: a reset, and the devices of the command line again */
 void fuzz_slots_restore(void);
 
 /* The linker has all calls of ioctl() end in the second, see meson.build */

@@ -192,7 +192,6 @@ static void fuzz_qmp(QTestState *s, const unsigned char *data, size_t size)
     for (i = 0; in.size && i < MAX_STEPS; i++) {
         step(&in);
     }
-    fuzz_reset(s);
     for (i = 0; i < FUZZ_SLOTS; i++) {
         fuzz_slot_unplug(i);
     }
