@@ -201,7 +201,6 @@ bool fuzz_slot_plug(unsigned int slot, const char *device)
     set_power(slot, true);
     dev = qdev_device_add_from_qdict(dict, false, &err);
     if (!dev) {
-        drain_call_rcu();
         error_free(err);
         return false;
     }
@@ -220,7 +219,6 @@ void fuzz_slot_unplug(unsigned int slot)
     changed = true;
     qmp_device_del(id, NULL);
     set_power(slot, false);
-    drain_call_rcu();
 }
 
 void fuzz_slots_restore(void)
@@ -243,5 +241,7 @@ void fuzz_slots_restore(void)
             g_assert(fuzz_slot_plug(i, slot_devices[i]));
         }
     }
+    /* what is freed is freed before the next input */
+    drain_call_rcu();
     changed = false;
 }
