@@ -546,6 +546,13 @@ int vtd_migration_post_load(IntelIOMMUState *s)
 {
     Error *err = NULL;
 
+    /* an index, which whoever records a fault takes for good */
+    if (s->next_frcd_reg >= DMAR_FRCD_REG_NR) {
+        error_report("intel-iommu has no Fault Recording Register %u, which "
+                     "is the next in the stream", s->next_frcd_reg);
+        s->next_frcd_reg = 0;
+        return -EINVAL;
+    }
     if (!vtd_take_stream(s, ldq_le_p(s->csr + DMAR_CAP_REG),
                          ldq_le_p(s->csr + DMAR_ECAP_REG), &err)) {
         error_report_err(err);

@@ -958,6 +958,7 @@ enum {
     SECTION_FULL = 4, SUBSECTION = 5, VMDESCRIPTION = 6, SECTION_FOOTER = 0x7e,
     /* of the section: type, id, name, instance and version */
     STATE_AT = 1 + 4 + 1 + sizeof("iommu-intel") - 1 + 4 + 4,
+    NEXT_FAULT_AT = STATE_AT + 34,
     CSR_AT = STATE_AT + 36,
     CAP_AT = CSR_AT + DMAR_CAP_REG,
     SUBSECTION_AT = CSR_AT + DMAR_REG_SIZE + 6,
@@ -1234,6 +1235,28 @@ static void test_section_lies(void)
     g_byte_array_unref(section);
 }
 
+/* Where the next fault goes: recording it beyond the last would end QEMU */
+static void test_section_next_fault(void)
+{
+    GByteArray *section = carried_section();
+    Loader loader = start_loader(OPEN, "");
+    uint8_t *next = section->data + NEXT_FAULT_AT;
+
+    g_assert_cmpuint(lduw_be_p(next), ==, 0);
+    stw_be_p(next, 1);
+    assert_section_refused(&loader, section, "intel-iommu has no Fault "
+                           "Recording Register 1, which is the next in the "
+                           "stream");
+    stw_be_p(next, UINT16_MAX);
+    assert_section_refused(&loader, section, "intel-iommu has no Fault "
+                           "Recording Register 65535, which is the next in "
+                           "the stream");
+    stw_be_p(next, 0);
+    assert_section_taken(&loader, section);
+    quit_loader(&loader);
+    g_byte_array_unref(section);
+}
+
 static void test_section_oversized(void)
 {
     GByteArray *section = carried_section();
@@ -1457,6 +1480,7 @@ int main(int argc, char **argv)
         { "section/width", test_section_width },
         { "section/obstacles", test_section_obstacles },
         { "section/lies", test_section_lies },
+        { "section/next-fault", test_section_next_fault },
         { "section/oversized", test_section_oversized },
         { "section/cut", test_section_cut },
         { "section/fuzz", test_fuzz },
