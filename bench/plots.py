@@ -21,17 +21,19 @@ pyplot.rcParams.update({
     'font.family': 'sans-serif', 'axes.spines.top': False,
     'axes.spines.right': False,
 })
+LICENCE = '<!-- SPDX-License-Identifier: GPL-2.0-or-later -->'
 COLOURS = ('#b03a2e', '#1f618d', '#9a9a9a', '#117a65')
 
 
 def save(figure, path: Path) -> None:
-    """Write @figure, without the time, and as Git likes lines to end."""
+    """Write @figure, without the time, as QEMU's repository wants a file."""
     drawn = StringIO()
     figure.tight_layout()
     figure.savefig(drawn, format='svg', metadata={'Date': None})
     pyplot.close(figure)
+    head, *lines = drawn.getvalue().splitlines()
     path.write_text(''.join(f'{line.rstrip()}\n'
-                            for line in drawn.getvalue().splitlines()))
+                            for line in (head, LICENCE, *lines)))
 
 
 def plot_invalidations(curves: List[Curve], path: Path) -> None:

@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""README.md's table of where each part of the design is: all that it names
+"""docs/parts.md, the table of where each part of the design is: all that it names
 exists.
 
 A row is `| part | file | function | test |`, names in backticks, '-' where
@@ -20,7 +20,7 @@ CELLS = ('part', 'file', 'function', 'test')
 def rows(readme):
     """The table's rows, each a list of its cells."""
     text = re.split(rf'^#+ +{SECTION}$', readme, flags=re.M)[1:]
-    assert text, f'README.md has no section {SECTION!r}'
+    assert text, f'docs/parts.md has no section {SECTION!r}'
     table = [[cell.strip() for cell in line.strip().strip('|').split('|')]
              for line in re.split(r'^#+ ', text[0], flags=re.M)[0].splitlines()
              if line.startswith('|')]
@@ -68,9 +68,9 @@ def complaints(top, readme):
     return wrong
 
 
-def test_all_that_the_readme_names_exists():
-    readme = TOP / 'README.md'
-    assert readme.is_file(), 'no README.md'
+def test_all_that_it_names_exists():
+    readme = TOP / 'docs/parts.md'
+    assert readme.is_file(), 'no docs/parts.md'
     wrong = complaints(TOP, readme.read_text())
     assert not wrong, '\n'.join(wrong)
 
