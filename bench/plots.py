@@ -21,7 +21,7 @@ pyplot.rcParams.update({
     'font.family': 'sans-serif', 'axes.spines.top': False,
     'axes.spines.right': False,
 })
-LICENCE = '<!-- SPDX-License-Identifier: GPL-2.0-or-later -->'
+LICENCE = ('<!--', '  SPDX-License-Identifier: GPL-2.0-or-later', '-->')
 COLOURS = ('#b03a2e', '#1f618d', '#9a9a9a', '#117a65')
 
 
@@ -33,7 +33,7 @@ def save(figure, path: Path) -> None:
     pyplot.close(figure)
     head, *lines = drawn.getvalue().splitlines()
     path.write_text(''.join(f'{line.rstrip()}\n'
-                            for line in (head, LICENCE, *lines)))
+                            for line in (head, *LICENCE, *lines)))
 
 
 def plot_invalidations(curves: List[Curve], path: Path) -> None:

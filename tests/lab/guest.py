@@ -143,12 +143,19 @@ class Guest:
             pid=$(cat {self._folder}/pid) && kill -9 $pid &&
             while kill -0 $pid 2>/dev/null; do usleep 10000; done''')
 
+    def _memory(self, name: str) -> int:
+        return int(self._host.check(
+            f"awk '/^{name}:/ {{ print $2 }}' "
+            f'/proc/$(cat {self._folder}/pid)/status'))
+
     def pinned(self) -> int:
         """How many KiB of this QEMU the host's kernel has pinned, so that
         devices can reach them."""
-        return int(self._host.check(
-            "awk '/^VmPin:/ { print $2 }' "
-            f'/proc/$(cat {self._folder}/pid)/status'))
+        return self._memory('VmPin')
+
+    def resident(self) -> int:
+        """How many KiB this QEMU has in memory, the guest's RAM included."""
+        return self._memory('RssAnon')
 
     def ioctls(self) -> Counter[str]:
         """How often this QEMU, COUNTED_QEMU, has called VFIO and iommufd in

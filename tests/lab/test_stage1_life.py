@@ -19,7 +19,7 @@ from stage1 import (BACKEND, MEMORY, STRICT, TRACE, block_device, bound,
                     check_reads, check_writes, stage1)
 from vtd import STAGE_1
 
-ROUNDS = 50
+ROUNDS = 100
 BOOTS = 10
 DOMAINS = 'cat /sys/class/iommu/dmar0/intel-iommu/domains_used'
 MIGRATION_BLOCKED = 'VFIO migration is not supported in kernel'
