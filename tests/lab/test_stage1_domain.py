@@ -25,6 +25,9 @@ PAGE = 4096
 OPERATIONS = 20000
 SEED = int(os.environ.get('LAB_SEED', '16'))
 
+ROUNDS = 100
+DOMAINS = 'cat /sys/class/iommu/dmar0/intel-iommu/domains_used'
+
 # pytest's record_property: what a run prints beside its cases
 Record = Callable[[str, object], None]
 
@@ -141,6 +144,30 @@ def test_one_call_for_an_unmap(guest: Guest, devices: int,
         assert calls == {'INVALIDATE': 1} and waits == 1
         for device, iova in some:
             assert program.step('dma', device, iova, IOVA, 8) == [NOT_READ]
+
+
+def test_a_hundred_domains(host: Host, guest: Guest,
+                           record_property: Record) -> None:
+    """A domain that comes, is used and goes, again and again, leaves
+    nothing in QEMU and nothing in the host."""
+    def there() -> List[object]:
+        return [guest.open_files(), guest.pinned(), host.check(DOMAINS)]
+
+    def live() -> None:
+        with one_domain(guest, 1) as program:
+            program.step('map', IOVA, 0, PAGE)
+            assert program.step('dma', 0, IOVA, IOVA, 8) == [DONE]
+            program.step('unmap', IOVA, PAGE)
+            assert program.step('dma', 0, IOVA, IOVA, 8) == [NOT_READ]
+
+    live()
+    before, resident = there(), guest.resident()
+    for _ in range(ROUNDS):
+        live()
+    assert there() == before
+    slope = (guest.resident() - resident) / ROUNDS
+    record_property('KiB that QEMU grows by a round', round(slope, 2))
+    assert slope < 1
 
 
 def random_operations(guest: Guest, operations: int,
