@@ -31,7 +31,7 @@ uint64_t fuzz_take_u64(FuzzInput *in);
 /* A host that can all that stage-1 passthrough asks for */
 #define FUZZ_HOST \
     "host-iommu-testdev,iommu-type=intel-vtd,source=iommufd,unit=dmar0," \
-    "vtd-cap=0x1000000002f0000,vtd-ecap=0xc80004000000"
+    "vtd-cap=0x1000000002f0000,vtd-ecap=0xc80004000004"
 
 /**
  * fuzz_slots_cmdline() - a q35 with a vIOMMU and devices behind it
