@@ -62,7 +62,7 @@ check-mingw:	## our files with a compiler for Windows
 	$(call step,mingw) qemu.target
 	@scripts/mingw "$(BUILD_DIR)"
 fuzz:		## hostile guests, hosts and streams for FUZZ_TIME=600 s (long)
-	$(ninja) qemu.target
+	$(call step,fuzz) qemu.target
 	@scripts/fuzz "$(BUILD_DIR)" $(FUZZ_TIME) $(FUZZ_TARGETS)
 series:		## mail-ready patches, a folder for each series in build/series
 	$(series) export
