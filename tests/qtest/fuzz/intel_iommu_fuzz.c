@@ -52,8 +52,7 @@ static const FuzzMode modes[] = {
         "legacy", "intel-iommu,caching-mode=on,device-iotlb=on",
         { "dma-testdev", EDU, FUZZ_HOST },
     }, {
-        "scalable", "intel-iommu,caching-mode=on,device-iotlb=on"
-                    SCALABLE ",x-pasid-mode=on",
+        "scalable", "intel-iommu,caching-mode=on,device-iotlb=on" SCALABLE,
         { "dma-testdev", EDU, FUZZ_HOST },
     }, {
         "first-stage", "intel-iommu,device-iotlb=on" FIRST_STAGE,
