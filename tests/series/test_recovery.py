@@ -173,7 +173,7 @@ def test_a_worktree_that_was_killed(project):
     assert (base / 'hw/x.c').read_text() == QEMU['hw/x.c']
 
 
-def test_an_interrupted_run_says_so_in_one_line(fresh):
+def test_a_run_that_waits_or_is_interrupted_says_so(fresh):
     fresh.ok('assemble')
     lock = fresh.build / '.series-lock'
     holder = subprocess.Popen(['flock', str(lock), 'sleep', '60'],
@@ -185,11 +185,12 @@ def test_an_interrupted_run_says_so_in_one_line(fresh):
         run = subprocess.Popen(fresh.run('--help').args[:-1] + ['assemble'],
                                env=fresh.env, stdout=subprocess.PIPE,
                                stderr=subprocess.STDOUT, text=True)
-        time.sleep(0.3)
+        waits = run.stdout.readline()
         run.send_signal(signal.SIGINT)
         said = run.communicate(timeout=10)[0]
     finally:
         os.killpg(holder.pid, signal.SIGKILL)
         holder.wait()
     assert run.returncode == 130
+    assert waits == f'series: waiting for another one, which has {lock}\n'
     assert said == 'series: interrupted; the next run goes on\n'
