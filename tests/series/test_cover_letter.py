@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from test_readme import exists
+from test_parts import exists
 
 TOP = Path(__file__).resolve().parents[2]
 LETTERS = {group: (TOP / f'series/{group}/cover-letter').read_text()
