@@ -39,6 +39,14 @@ def make_qemu(path, version='10.0.13'):
 
 
 @pytest.fixture
+def build(tmp_path):
+    """A build directory, empty."""
+    path = tmp_path / 'build'
+    path.mkdir()
+    return path
+
+
+@pytest.fixture
 def qemu(tmp_path):
     return make_qemu(tmp_path / 'qemu')
 

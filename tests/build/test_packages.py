@@ -24,13 +24,6 @@ def rows(part):
 
 
 @pytest.fixture
-def build(tmp_path):
-    path = tmp_path / 'out'
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def ask(build, debian):
     """Call it for steps; (status, lines of all that it says)."""
     def run(*steps):
@@ -201,7 +194,7 @@ def unpacks(debian, program='exit 0'):
 def test_libvirt_is_unpacked(ask, debian, build):
     """With what it needs that is not installed; nothing is installed."""
     unpacks(debian)
-    (build / 'libvirt/root').mkdir(parents=True)
+    (build / 'libvirt/tree').mkdir(parents=True)
     status, said = ask('libvirt')
     assert (status, said) == (0, [
         f'packages: unpacking for the tests alone, in {build}/libvirt: '
@@ -210,16 +203,16 @@ def test_libvirt_is_unpacked(ask, debian, build):
     assert plan.startswith('-s ') and plan.endswith(f'install {LIBVIRT}')
     assert download == ('download -q -o APT::Sandbox::User=root '
                         'libvirt0=11.3.0-3 libyajl2=2.1.0-5')
-    assert (build / 'libvirt/root/usr/sbin/libvirtd').exists()
+    assert (build / 'libvirt/tree/usr/sbin/libvirtd').exists()
     assert ask('lab', 'libvirt') == (0, [])
     assert len(debian.calls('apt-get')) == 2
 
 
 def test_libvirt_whose_libraries_went_is_unpacked_anew(ask, debian, build):
     unpacks(debian)
-    (build / 'libvirt/root').mkdir(parents=True)
+    (build / 'libvirt/tree').mkdir(parents=True)
     ask('libvirt')
-    (build / 'libvirt/root/usr/bin/virsh').write_text('#!/bin/sh\nexit 127\n')
+    (build / 'libvirt/tree/usr/bin/virsh').write_text('#!/bin/sh\nexit 127\n')
     status, said = ask('libvirt')
     assert status == 0 and len(said) == 1
     assert len(debian.calls('apt-get')) == 4
@@ -229,7 +222,7 @@ def test_libvirt_that_cannot_be_had(ask, debian, build):
     """Old lists are updated once; what is left is to be installed."""
     unpacks(debian)
     debian.fake('apt-get', 'exit 100')
-    (build / 'libvirt/root').mkdir(parents=True)
+    (build / 'libvirt/tree').mkdir(parents=True)
     status, said = ask('libvirt')
     assert status == 1
     assert said[-1] == (

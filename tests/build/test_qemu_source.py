@@ -18,13 +18,6 @@ TESTED = load('qemu-source').TESTED
 
 
 @pytest.fixture
-def build(tmp_path):
-    path = tmp_path / 'build'
-    path.mkdir()
-    return path
-
-
-@pytest.fixture
 def get(build, debian):
     """Run the script; (status, last line of all that it says)."""
     def run(*arguments):

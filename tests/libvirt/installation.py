@@ -34,7 +34,7 @@ class Installation:
     @classmethod
     def find(cls, top: Path) -> 'Installation':
         """That of build directory @top, or else the machine's."""
-        unpacked = top / 'libvirt/root'
+        unpacked = top / 'libvirt/tree'
         return cls(unpacked.resolve() if unpacked.exists() else Path('/'))
 
     @property
