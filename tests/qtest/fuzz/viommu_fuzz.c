@@ -32,36 +32,32 @@ void fuzz_take(FuzzInput *in, void *to, size_t size)
     in->size -= there;
 }
 
+static uint64_t take_number(FuzzInput *in, unsigned int bytes)
+{
+    uint8_t value[sizeof(uint64_t)];
+
+    fuzz_take(in, value, bytes);
+    return ldn_le_p(value, bytes);
+}
+
 uint8_t fuzz_take_u8(FuzzInput *in)
 {
-    uint8_t value;
-
-    fuzz_take(in, &value, sizeof(value));
-    return value;
+    return take_number(in, 1);
 }
 
 uint16_t fuzz_take_u16(FuzzInput *in)
 {
-    uint16_t value;
-
-    fuzz_take(in, &value, sizeof(value));
-    return value;
+    return take_number(in, 2);
 }
 
 uint32_t fuzz_take_u32(FuzzInput *in)
 {
-    uint32_t value;
-
-    fuzz_take(in, &value, sizeof(value));
-    return value;
+    return take_number(in, 4);
 }
 
 uint64_t fuzz_take_u64(FuzzInput *in)
 {
-    uint64_t value;
-
-    fuzz_take(in, &value, sizeof(value));
-    return value;
+    return take_number(in, 8);
 }
 
 /* The machine */
