@@ -48,12 +48,14 @@ def bare(debian):
     (['docs'], ['python3-sphinx', 'python3-sphinx-rtd-theme']),
     (['bench'], ['python3-matplotlib', 'valgrind', 'linux-source-6.12']),
     (['fuzz'], ['clang', 'libclang-rt-dev', 'llvm']),
-    (['coverage'], ['python3-pytest', 'gcc', 'gcovr']),
+    (['coverage'], ['ccache', 'python3-pytest', 'gcc', 'gcovr',
+                    'linux-source-6.12']),
     (['mingw'], ['gcc-mingw-w64-x86-64']),
-    (['unit', 'qtest'], ['python3-pytest']),
-    (['series', 'build'], ['python3-pytest', 'shellcheck']),
+    (['unit', 'qtest'], ['ccache', 'python3-pytest']),
+    (['series', 'build'], ['ccache', 'python3-pytest', 'shellcheck']),
     (['linux'], ['linux-source-6.12']),
-    (['lab-long'], ['python3-pytest', 'iproute2', 'linux-source-6.12'])])
+    (['lab-long'], ['ccache', 'python3-pytest', 'iproute2',
+                    'linux-source-6.12'])])
 def test_a_step_asks_for_its_own(steps, wanted, ask, debian):
     """By the line that is told; called again, for nothing."""
     bare(debian)
@@ -129,7 +131,8 @@ def test_linux_that_configure_was_given(ask, debian, build):
     (build / 'linux-source').write_text('/linux.tar.xz')
     assert ask('linux') == (0, [])
     assert ask('lab-long')[0] == 0
-    assert debian.calls('apt-get') == [f'{APT} python3-pytest iproute2']
+    assert debian.calls('apt-get') == [f'{APT} ccache python3-pytest '
+                                       'iproute2']
 
 
 # --- where there is no apt
