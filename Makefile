@@ -51,6 +51,8 @@ check-sanitize:	## the qtests and unit tests with ASan and UBSan (long)
 	$(call check,sanitize)
 coverage:	## what our tests run of our C files, line by line
 	$(call check,coverage)
+check-storm:	## four vCPUs at once, with ASan and with TSan, 20 minutes (long)
+	$(call check,storm)
 check-random:	## the random comparisons, 10,000 steps, also sanitized (long)
 	$(call check,random)
 bench:		## what things cost, beside the pristine QEMU (long)
@@ -82,5 +84,5 @@ help:		## this list
 
 .PHONY: all base full kernel image demo docs check check-series check-unit \
 	check-qtest check-lab check-lab-long check-libvirt check-full check-build \
-	check-sanitize check-random coverage bench check-bisect check-mingw fuzz \
-	series debian-source install clean help
+	check-sanitize check-storm check-random coverage bench check-bisect \
+	check-mingw fuzz series debian-source install clean help

@@ -9,6 +9,7 @@ directory itself. The lab writes below `lab` and `kernel` alone.
 import os
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Optional
 
 
 @dataclass(frozen=True)
@@ -16,19 +17,33 @@ class BuildTree:
     """The layout of one build directory; owns no file in it."""
 
     top: Path
+    counted: bool = False       # what runs in the lab counts its lines
 
     @classmethod
-    def from_environment(cls) -> 'BuildTree':
-        """The build directory named by BUILD_DIR, else `build` of the
-        checkout this file stands in."""
+    def from_environment(cls, top: Optional[Path] = None) -> 'BuildTree':
+        """The build directory @top, else named by BUILD_DIR, else `build` of
+        the checkout this file stands in; counted where LAB_COUNTED is
+        set."""
         checkout = Path(__file__).resolve().parents[2]
-        return cls(Path(os.environ.get('BUILD_DIR')
-                        or checkout / 'build').absolute())
+        return cls((top or Path(os.environ.get('BUILD_DIR')
+                                or checkout / 'build')).absolute(),
+                   bool(os.environ.get('LAB_COUNTED')))
 
     @property
     def qemu(self) -> Path:
         """The QEMU under test."""
         return self.top / 'qemu-system-x86_64'
+
+    @property
+    def inner_qemu(self) -> Path:
+        """The same, as the image has it."""
+        return (self.top / 'counted' / 'qemu-system-x86_64' if self.counted
+                else self.qemu)
+
+    @property
+    def counters(self) -> Path:
+        """What the counted QEMU left, a folder for each host."""
+        return self.top / 'counted' / 'counters'
 
     @property
     def base_qemu(self) -> Path:
@@ -80,7 +95,8 @@ class BuildTree:
     @property
     def image(self) -> Path:
         """The host's initramfs; the guest's is a file within."""
-        return self.lab / 'initramfs.cpio.gz'
+        return self.lab / ('counted.cpio.gz' if self.counted
+                           else 'initramfs.cpio.gz')
 
     @property
     def logs(self) -> Path:

@@ -277,7 +277,7 @@ class Guest:
             logs = self._host.run(f'''
                 cd {self._folder} || exit
                 if pid=$(cat pid 2>/dev/null); then
-                    kill -9 $pid
+                    kill -{'TERM' if self._host.counts else 'KILL'} $pid
                     while kill -0 $pid 2>/dev/null; do usleep 10000; done
                 fi 2>/dev/null
                 tail -n +1 start.log qemu.log console.log 2>/dev/null''')

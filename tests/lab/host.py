@@ -11,9 +11,12 @@ The host owns its machine and ends its guests when it ends. What it can do
 as an IOMMU is what the properties of intel-iommu say.
 """
 
+import tarfile
+import tempfile
 from contextlib import ExitStack
+from io import BytesIO
 from pathlib import Path
-from typing import List, Mapping, Optional, Sequence
+from typing import List, Mapping, Optional, Sequence, Type
 
 from agent import Agent, CommandTimeout, LabError, Outcome
 from buildtree import BuildTree
@@ -26,6 +29,7 @@ BASE_QEMU = '/lab/base/qemu-system-x86_64'
 NARROWED_QEMU = '/lab/narrowed-qemu'
 COUNTED_QEMU = '/lab/counted-qemu'
 FAILING_QEMU = '/lab/failing-qemu'
+COUNTERS = '/run/counters'
 
 # Linux tests its timer against the wall clock, and panics on a machine that
 # was not run for a moment; the timer works.
@@ -66,6 +70,7 @@ class Host:
         for device in devices:
             arguments += device.arguments
         self.name = name
+        self._tree = tree
         self.iommu = properties
         self.machine = Machine(tree, name, arguments)
         self.devices = tuple(devices)
@@ -74,11 +79,16 @@ class Host:
         self._guests = 0
 
     def __enter__(self) -> 'Host':
+        for needed in (self._tree.kernel, self._tree.image):
+            if not needed.exists():
+                raise LabError(f'{needed} is not built: run make')
         with ExitStack() as stack:
             machine = stack.enter_context(self.machine)
             self._agent = Agent(self.name, machine.agent_socket,
                                 machine.check_alive)
             stack.callback(self._agent.close)
+            if self._tree.counted:
+                stack.push(self._fetch_counters)
             self.check('true')
             for device in self.devices:
                 if device.assignable:
@@ -88,6 +98,22 @@ class Host:
 
     def __exit__(self, *_: object) -> None:
         self._stack.close()
+
+    @property
+    def counts(self) -> bool:
+        """Does the QEMU under test count its lines, and leave them if it
+        ends by itself?"""
+        return self._tree.counted
+
+    def _fetch_counters(self, error: Optional[Type[BaseException]],
+                        *_: object) -> None:
+        """Keep them, unless the host may be gone."""
+        if error:
+            return
+        archive = self.run(f'mkdir -p {COUNTERS} && tar -c -C {COUNTERS} .')
+        self._tree.counters.mkdir(parents=True, exist_ok=True)
+        with tarfile.open(fileobj=BytesIO(archive.output)) as tar:
+            tar.extractall(tempfile.mkdtemp(dir=self._tree.counters))
 
     def run(self, script: str, timeout: float = 300) -> Outcome:
         """Run @script with sh and wait for its end."""

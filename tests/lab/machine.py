@@ -54,14 +54,16 @@ class Channel:
 
 
 class Machine:
-    """A QEMU with @arguments; use as a context manager.
+    """A QEMU, if not @program the one under test, with @arguments; use as a
+    context manager.
 
     Its console and errors are in @logs, kept until the next run.
     """
 
     def __init__(self, tree: BuildTree, name: str,
-                 arguments: Sequence[str]) -> None:
-        self._tree = tree
+                 arguments: Sequence[str],
+                 program: Optional[Path] = None) -> None:
+        self._program = program or tree.qemu
         self._arguments = list(arguments)
         self.name = name
         self.logs = tree.logs / name
@@ -99,7 +101,7 @@ class Machine:
 
     def _command(self) -> List[str]:
         console = str(self.logs / 'console.log').replace(',', ',,')
-        return [str(self._tree.qemu), '-nodefaults', '-no-user-config',
+        return [str(self._program), '-nodefaults', '-no-user-config',
                 '-no-reboot', '-display', 'none', '-nic', 'none',
                 '-accel', 'tcg,thread=multi',
                 '-chardev', self._serve('qmp'),
@@ -113,9 +115,8 @@ class Machine:
                 *self._arguments]
 
     def __enter__(self) -> 'Machine':
-        for needed in (self._tree.qemu, self._tree.kernel, self._tree.image):
-            if not needed.exists():
-                raise LabError(f'{needed} is not built: run make')
+        if not self._program.exists():
+            raise LabError(f'{self._program} is not built: run make')
         shutil.rmtree(self.logs, ignore_errors=True)
         self.logs.mkdir(parents=True)
         # Not below the build directory: a socket's path has 107 bytes.
@@ -173,6 +174,15 @@ class Machine:
         except LabError as error:
             registers = str(error)
         return f'{registers}\n{self.log_tail()}'
+
+    def quit(self) -> int:
+        """Have this QEMU end, unless it has; returns its status."""
+        assert self._process is not None
+        try:
+            self.monitor.cmd('quit')
+        except LabError:
+            pass
+        return self._process.wait()
 
     def close(self) -> None:
         """End this QEMU, at once: nothing in it is worth keeping."""

@@ -9,7 +9,7 @@ import asyncio
 import socket
 import sys
 import time
-from typing import Any, Dict, Optional
+from typing import Any, Dict, List, Optional
 
 from agent import LabError
 from buildtree import BuildTree
@@ -68,6 +68,13 @@ class Monitor:
             carried = got.get('data', {})
             if got['event'] == event and data.items() <= carried.items():
                 return carried
+
+    def events(self) -> List[Dict[str, Any]]:
+        """Those that have come since the last time."""
+        assert self._qmp is not None
+        events = self._qmp.get_events()
+        self._qmp.clear_events()
+        return events
 
     def hmp(self, line: str) -> str:
         """What the human monitor prints for @line."""
