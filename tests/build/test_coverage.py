@@ -81,3 +81,21 @@ def test_not_reasons(text):
 def test_ours_can_be_read():
     coverage = load('coverage')
     assert coverage.read_reasons((TOP / coverage.REASONS).read_text())
+
+
+@pytest.mark.parametrize('hosts', [0, 1, 3])
+def test_what_hosts_of_the_lab_left(tmp_path, hosts):
+    build, out = tmp_path / 'build', tmp_path / 'out'
+    left = [build / f'counters/{host}/its/path/a.p' for host in range(hosts)]
+    for folder in (build / 'a.p', out, *left):
+        folder.mkdir(parents=True)
+    (build / 'a.p/hw_a.c.gcno').touch()
+    for number, folder in enumerate(left):
+        (folder / 'hw_a.c.gcda').write_text(str(number))
+    coverage = load('coverage')
+    assert not coverage.collect(build, 'hw/b.c', out)
+    assert coverage.collect(build, 'hw/a.c', out)
+    assert all((place / 'hw_a.c.gcno').exists() for place in out.iterdir())
+    assert len(list(out.iterdir())) == max(hosts, 1)
+    assert sorted(data.read_text() for data in out.rglob('*.gcda')) == [
+        str(number) for number in range(hosts)]
