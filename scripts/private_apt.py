@@ -1,13 +1,18 @@
 #!/usr/bin/python3
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""Packages of Debian 13 on a Debian that may be older, nothing installed.
+"""Packages of a Debian that is not the machine's, nothing installed.
 
 A private apt configuration in a directory of the caller's.  Mirrors, keyring
 and every option of them are those of the machine's own Debian entries, only
-the suite is another; proxy and authentication come from the machine's
-apt.conf, which stays in force.  Where the machine's is another distribution,
-the user names a mirror.  Imported by qemu-source; configure calls it to unpack
-packages:  debian13.py APT-DIR [--mirror=URL] unpack DIR PACKAGE...
+the suite is another, Debian 13's where none is named; proxy and authentication
+come from the machine's apt.conf, which stays in force.  Where the machine's is
+another distribution, the user names a mirror.
+
+    private_apt.py APT-DIR [--mirror=URL] [--suite=NAME] unpack DIR PACKAGE...
+    private_apt.py APT-DIR [--mirror=URL] [--suite=NAME] update
+
+The first unpacks packages that depend on nothing, the second fetches the lists
+for who calls apt-get -c APT-DIR/apt.conf.
 """
 
 import os
@@ -38,17 +43,17 @@ def own_codename(os_release=Path('/etc/os-release')):
     return found.group(1) if found else ''
 
 
-def suite_here(suite, codename):
-    """The Debian 13 suite that stands for this one, None where none does."""
+def suite_here(suite, codename, wanted=SUITE):
+    """The suite of @wanted that stands for this one, None where none does."""
     names = '|'.join(filter(None, (codename, 'stable', 'oldstable', SUITE)))
     match = re.fullmatch(f'({names})(-updates|-security|/updates)?', suite)
     if not match:
         return None
-    return SUITE + (match.group(2) or '').replace('/updates', '-security')
+    return wanted + (match.group(2) or '').replace('/updates', '-security')
 
 
-def read_deb822(text, codename):
-    """The stanzas of a .sources file that are Debian's, for Debian 13."""
+def read_deb822(text, codename, wanted=SUITE):
+    """The stanzas of a .sources file that are Debian's, for suite @wanted."""
     text = re.sub(r'^#.*\n?', '', text, flags=re.M)
     for stanza in re.split(r'\n\s*\n', text):
         fields = dict(re.findall(r'^([\w-]+):[ \t]*(.*(?:\n[ \t].*)*)',
@@ -60,7 +65,7 @@ def read_deb822(text, codename):
             continue
         uris = [u for u in fields.get('uris', '').split()
                 if not u.startswith('cdrom:')]
-        suites = {suite_here(s, codename)
+        suites = {suite_here(s, codename, wanted)
                   for s in fields.get('suites', '').split()} - {None}
         if not uris or not suites:
             continue
@@ -70,7 +75,7 @@ def read_deb822(text, codename):
         yield ''.join(f'{name}: {value}\n' for name, value in fields.items())
 
 
-def read_one_line(text, codename):
+def read_one_line(text, codename, wanted=SUITE):
     """The same for the one-line format."""
     for line in text.splitlines():
         match = re.match(r'deb(?:-src)?\s+(\[[^]]*\]\s+)?(\S+)\s+(\S+)\s+(.*)',
@@ -78,14 +83,14 @@ def read_one_line(text, codename):
         if not match or match.group(2).startswith('cdrom:'):
             continue
         options, uri, suite, components = match.groups(default='')
-        suite = suite_here(suite, codename)
+        suite = suite_here(suite, codename, wanted)
         if suite and 'main' in components.split():
             for kind in ('deb', 'deb-src'):
                 yield f'{kind} {options}{uri} {suite} main\n'
 
 
-def read_sources(etc, codename):
-    """Debian 13's (one-line text, deb822 text) from an /etc/apt."""
+def read_sources(etc, codename, wanted=SUITE):
+    """(one-line text, deb822 text) for suite @wanted from an /etc/apt."""
     one_line, deb822 = [], []
     for path in [etc / 'sources.list',
                  *sorted(etc.glob('sources.list.d/*'))]:
@@ -94,44 +99,43 @@ def read_sources(etc, codename):
         except OSError:
             continue
         if path.suffix == '.list':
-            one_line += read_one_line(text, codename)
+            one_line += read_one_line(text, codename, wanted)
         elif path.suffix == '.sources':
-            deb822 += read_deb822(text, codename)
+            deb822 += read_deb822(text, codename, wanted)
     return ''.join(dict.fromkeys(one_line)), '\n'.join(dict.fromkeys(deb822))
 
 
-def mirror_sources(mirror):
+def mirror_sources(mirror, wanted=SUITE):
     """The one-line text for a mirror that the user named."""
     options = f'[signed-by={KEYRING}] ' if KEYRING.exists() else ''
-    return ''.join(f'{kind} {options}{mirror} {SUITE} main\n'
+    return ''.join(f'{kind} {options}{mirror} {wanted} main\n'
                    for kind in ('deb', 'deb-src'))
 
 
 class Apt:
     """The private apt, all of whose state is below one directory."""
 
-    def __init__(self, directory, mirror=None, etc=Path('/etc/apt')):
+    def __init__(self, directory, mirror=None, etc=Path('/etc/apt'),
+                 suite=SUITE):
         self.directory = Path(directory).resolve()
+        self.suite = suite
         parts = self.directory / 'sources.list.d'
         for path in (parts, self.directory / 'lists/partial',
                      self.directory / 'cache/archives/partial'):
             path.mkdir(parents=True, exist_ok=True)
-        one_line, deb822 = ((mirror_sources(mirror), '') if mirror
-                            else read_sources(etc, own_codename()))
+        one_line, deb822 = (
+            (mirror_sources(mirror, suite), '') if mirror
+            else read_sources(etc, own_codename(), suite))
         if not one_line and not deb822:
             raise AptError(f'{etc} names no Debian mirror; one can be given '
                            'with --debian-mirror=URL')
         (parts / 'debian.list').write_text(one_line)
         (parts / 'debian.sources').write_text(deb822)
-        self.updated = False
-        self.offline = ''      # why no list could be fetched
-
-    def run(self, tool, *arguments, **options):
-        """Run one of apt's tools; its output is returned, or the reason."""
-        command = [tool]
-        for name, value in (
+        self.configuration = self.directory / 'apt.conf'
+        self.configuration.write_text(''.join(
+            f'{name} "{value}";\n' for name, value in (
                 ('Dir::Etc::sourcelist', '/dev/null'),
-                ('Dir::Etc::sourceparts', self.directory / 'sources.list.d'),
+                ('Dir::Etc::sourceparts', parts),
                 ('Dir::State::lists', self.directory / 'lists'),
                 ('Dir::Cache', self.directory / 'cache'),
                 ('Dir::Cache::archives', self.directory / 'cache/archives'),
@@ -140,10 +144,15 @@ class Apt:
                 ('APT::Update::Post-Invoke-Success', ''),
                 ('Acquire::Languages', 'none'),
                 ('Acquire::http::Timeout', TIMEOUT),
-                ('Acquire::https::Timeout', TIMEOUT)):
-            command += ['-o', f'{name}={value}']
+                ('Acquire::https::Timeout', TIMEOUT))))
+        self.updated = False
+        self.offline = ''      # why no list could be fetched
+
+    def run(self, tool, *arguments, **options):
+        """Run one of apt's tools; its output is returned, or the reason."""
         try:
-            done = subprocess.run([*command, *arguments], text=True,
+            done = subprocess.run([tool, '-c', self.configuration,
+                                   *arguments], text=True,
                                   env={**os.environ, 'LC_ALL': 'C'},
                                   stdin=subprocess.DEVNULL,
                                   stdout=subprocess.PIPE,
@@ -158,7 +167,7 @@ class Apt:
 
     def update(self):
         """Fetch the lists; one that fails is no matter if others do not."""
-        print(f'  reading the package lists of {SUITE}', flush=True)
+        print(f'  reading the package lists of {self.suite}', flush=True)
         self.updated = True
         self.run('apt-get', 'update', '-q')
         # apt-get calls it success when nothing could be fetched
@@ -207,22 +216,30 @@ class Apt:
             for stale in debs.glob(f'{package}_*.deb'):
                 stale.unlink()
             self.attempt(lambda: self.run(
-                'apt-get', 'download', '-q', f'{package}/{SUITE}', cwd=debs))
+                'apt-get', 'download', '-q', f'{package}/{self.suite}',
+                cwd=debs))
             deb = next(debs.glob(f'{package}_*.deb'))
             subprocess.run(['dpkg', '-x', deb, directory], check=True)
 
 
 def main():
     words = sys.argv[1:]
-    mirror = None
-    if len(words) > 1 and words[1].startswith('--mirror='):
-        mirror = words.pop(1).partition('=')[2]
-    if len(words) < 4 or words[1] != 'unpack':
-        sys.exit(__doc__.strip().splitlines()[-1])
+    options = {}
+    while len(words) > 1 and (match := re.fullmatch(r'--(mirror|suite)=(.+)',
+                                                    words[1])):
+        options[match.group(1)] = match.group(2)
+        del words[1]
+    if words[1:] != ['update'] and (len(words) < 4 or words[1] != 'unpack'):
+        sys.exit(__doc__.split('\n\n')[2])
+    caller = 'packages' if words[1] == 'update' else 'configure'
     try:
-        Apt(words[0], mirror).unpack(words[2], words[3:])
+        apt = Apt(words[0], **options)
+        if words[1] == 'update':
+            apt.update()
+        else:
+            apt.unpack(words[2], words[3:])
     except AptError as error:
-        sys.exit(f'configure: {error}')
+        sys.exit(f'{caller}: {error}')
 
 
 if __name__ == '__main__':

@@ -1,9 +1,9 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
-"""scripts/debian13.py: which of the machine's sources are Debian's."""
+"""scripts/private_apt.py: which of the machine's sources are Debian's."""
 
 import pytest
 
-from debian13 import (Apt, AptError, own_codename, read_deb822, read_one_line,
+from private_apt import (Apt, AptError, own_codename, read_deb822, read_one_line,
                       read_sources, suite_here)
 
 KEY = '/usr/share/keyrings/debian-archive-keyring.gpg'
@@ -18,6 +18,21 @@ KEY = '/usr/share/keyrings/debian-archive-keyring.gpg'
     ('llvm-toolchain-bookworm', None), ('bookworm-pgdg', None)])
 def test_suite(suite, wanted):
     assert suite_here(suite, 'bookworm') == wanted
+
+
+def test_another_suite(tmp_path):
+    """Stands for the same of the machine's; apt is told by one file."""
+    assert suite_here('bookworm-updates', 'bookworm', 'testing') == (
+        'testing-updates')
+    (tmp_path / 'sources.list').write_text(
+        'deb http://mirror/debian stable main\n')
+    apt = Apt(tmp_path / 'apt', etc=tmp_path, suite='testing')
+    parts = tmp_path / 'apt/sources.list.d'
+    assert (parts / 'debian.list').read_text() == (
+        'deb http://mirror/debian testing main\n'
+        'deb-src http://mirror/debian testing main\n')
+    text = apt.configuration.read_text()
+    assert f'Dir::Etc::sourceparts "{parts}";\n' in text
 
 
 def test_deb822():
