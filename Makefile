@@ -43,6 +43,12 @@ check-lab-long:	## the lab's long ones: endurance, costs, failover, vDPA
 	$(call check,lab-long)
 check-libvirt:	## domains of a private libvirtd, and what it probes
 	$(call check,libvirt)
+check-libvirts:	## the same with those of Debian 12, 13 and testing (long)
+	$(call with,libvirts) failed=; \
+	for suite in bookworm trixie testing; do \
+		/usr/bin/python3 scripts/check "$(BUILD_DIR)" libvirt-$$suite || \
+			failed=yes; \
+	done; [ -z "$$failed" ]
 check-full:	## the QEMU of "full" under libvirt (long)
 	$(call check,full)
 check-build:	## configure, source and bad input
@@ -83,6 +89,7 @@ help:		## this list
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
 .PHONY: all base full kernel image demo docs check check-series check-unit \
-	check-qtest check-lab check-lab-long check-libvirt check-full check-build \
-	check-sanitize check-storm check-random coverage bench check-bisect \
-	check-mingw fuzz series debian-source install clean help
+	check-qtest check-lab check-lab-long check-libvirt check-libvirts \
+	check-full check-build check-sanitize check-storm check-random coverage \
+	bench check-bisect check-mingw fuzz series debian-source install clean \
+	help

@@ -173,29 +173,52 @@ def test_what_is_missing_is_named(ask, debian):
 
 # --- libvirt
 
+# What apt would install where there is nothing: Debian 12's libssl3 is
+# here, and of libglib2.0-0 the newer files of libglib2.0-0t64
 PLAN = '''
     case " $* " in
-    *" -s "*) echo "Inst libvirt0 (11.3.0-3 Debian:13/stable [amd64])"
+    *" -s "*) echo "Inst libc6 (2.43-7 Debian:testing [amd64])"
+              echo "Inst libglib2.0-0 (2.74.6-2 Debian:12/oldstable [amd64])"
+              echo "Inst libssl3 (3.0.17-1 Debian:12/oldstable [amd64])"
+              echo "Inst libvirt0 (9.0.0-4 Debian:12/oldstable [amd64])"
               echo "Inst libyajl2 [2.0-1] (2.1.0-5 Debian:13/stable [amd64])"
-              echo "Conf libvirt0 (11.3.0-3 Debian:13/stable [amd64])" ;;
-    *" download "*) [ -z "${OFFLINE:-}" ] && touch libvirt0.deb ;;
+              echo "Conf libvirt0 (9.0.0-4 Debian:12/oldstable [amd64])" ;;
+    *" download "*) touch libvirt0.deb ;;
+    *" update "*) lists=${2%/apt.conf}
+                  cat "$lists"/sources.list.d/* >> "$DEBIAN/sources"
+                  touch "$lists/lists/mirror_Sources" ;;
     esac'''
+INSTALLED = {'libc6': '2.36-9', 'libglib2.0-0t64': '2.84.4-3',
+             'libssl3': '3.0.17-1', 'libvirt0': '11.3.0-3'}
+DOWNLOAD = ('download -q -o APT::Sandbox::User=root '
+            'libc6=2.43-7 libvirt0=9.0.0-4 libyajl2=2.1.0-5')
 
 
-def unpacks(debian, program='exit 0'):
-    """dpkg -x leaves programs of libvirt's that do this."""
+def unpacks(debian):
+    """dpkg -x leaves programs of libvirt's, in the places of Debian 12; and
+    there is a namespace in which what was unpacked is run."""
     debian.fake('apt-get', PLAN)
-    debian.fake('dpkg', f'''
-        [ "$1" = -x ] || exit 0
-        mkdir -p "$3/usr/bin" "$3/usr/sbin" "$3/usr/lib/x86_64-linux-gnu"
-        for name in bin/virsh sbin/libvirtd; do
-            printf '#!/bin/sh\\n{program}\\n' > "$3/usr/$name"
-            chmod +x "$3/usr/$name"
-        done''')
+    debian.fake('dpkg-query', 'case $4 in\n' + ''.join(
+        f'{name}) echo "installed {version}" ;;\n'
+        for name, version in INSTALLED.items()) + '*) printf installed\nesac')
+    debian.fake('dpkg', '''
+        case $1 in
+        --compare-versions)
+            newest=$(printf '%s\\n' "$2" "$4" | sort -V | tail -n 1)
+            [ "$2" = "$newest" ] ;;
+        -x) mkdir -p "$3/usr/bin" "$3/usr/sbin" "$3/lib/x86_64-linux-gnu"
+            touch "$3/lib/x86_64-linux-gnu/libc.so.6"
+            for name in bin/virsh sbin/libvirtd; do
+                printf '#!/bin/sh\\n' > "$3/usr/$name"
+                chmod +x "$3/usr/$name"
+            done ;;
+        esac''')
+    debian.fake('unshare', '[ "$2" = true ] || exec ".${6#/usr}"')
 
 
 def test_libvirt_is_unpacked(ask, debian, build):
-    """With what it needs that is not installed; nothing is installed."""
+    """With what it needs that is not installed, or older; nothing is
+    installed."""
     unpacks(debian)
     (build / 'libvirt/tree').mkdir(parents=True)
     status, said = ask('libvirt')
@@ -204,9 +227,11 @@ def test_libvirt_is_unpacked(ask, debian, build):
         f'{LIBVIRT}'])
     plan, download = debian.calls('apt-get')
     assert plan.startswith('-s ') and plan.endswith(f'install {LIBVIRT}')
-    assert download == ('download -q -o APT::Sandbox::User=root '
-                        'libvirt0=11.3.0-3 libyajl2=2.1.0-5')
-    assert (build / 'libvirt/tree/usr/sbin/libvirtd').exists()
+    assert download == DOWNLOAD
+    tree = build / 'libvirt/tree'
+    assert (tree / 'usr/sbin/libvirtd').exists()
+    assert (tree / 'usr/lib/x86_64-linux-gnu/libc.so.6').exists()
+    assert (tree / 'lib').resolve() == tree / 'usr/lib'
     assert ask('lab', 'libvirt') == (0, [])
     assert len(debian.calls('apt-get')) == 2
 
@@ -234,8 +259,36 @@ def test_libvirt_that_cannot_be_had(ask, debian, build):
     assert 'update' in debian.calls('apt-get')
 
 
+def test_libvirts_of_several_debians(ask, debian, build):
+    """Each once, from its suite of the mirror that configure was given."""
+    unpacks(debian)
+    (build / 'configure.options').write_text(
+        "set -- '--debian-mirror=http://mirror/debian' '--'\n")
+    suites = ['bookworm', 'trixie', 'testing']
+    trees = [build / f'libvirt-{suite}/tree' for suite in suites]
+    status, said = ask('libvirts')
+    assert (status, said[::2]) == (0, [
+        f'packages: unpacking for the tests alone, in {tree.parent}: '
+        f'libvirt of {suite}' for suite, tree in zip(suites, trees)])
+    assert all((tree / 'usr/sbin/libvirtd').exists() for tree in trees)
+    for suite, tree in zip(suites, trees):
+        assert f'-c {tree.parent}/apt/apt.conf {DOWNLOAD}' in debian.calls(
+            'apt-get')
+    sources = (debian.path / 'sources').read_text()
+    assert [suite for suite in suites if sources.count(
+        f' http://mirror/debian {suite} main\n') == 2] == suites
+    assert ask('libvirts') == (0, [])
+
+
+def test_libvirts_without_apt(ask, debian, build):
+    debian.become_another()
+    (build / 'linux-source').write_text('/linux.tar.xz')
+    assert ask('libvirts') == (1, ['packages: there is no apt here that could '
+                                   "fetch Debian's libvirts"])
+
+
 def test_steps_of_the_makefile_are_known(ask, debian):
-    calls = re.findall(r'\$\(call (?:step|check),([^$)]+)',
+    calls = re.findall(r'\$\(call (?:step|check|with),([^$)]+)',
                        (TOP / 'Makefile').read_text())
     assert len(calls) > 10
     unpacks(debian)

@@ -7,7 +7,8 @@ import pytest
 
 from conftest import TOP
 
-PLACES = ('configure', '.ci/*', 'scripts/*', 'tests/lab/*')
+PLACES = ('configure', '.ci/*', 'scripts/*', 'tests/lab/*',
+          'tests/libvirt/*')
 
 
 def is_shell(path):

@@ -20,7 +20,7 @@ import sys
 import time
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Callable, Iterator, Mapping, Optional, Sequence, Tuple
+from typing import Callable, Iterator, Optional, Sequence, Tuple
 
 PR_SET_PDEATHSIG = 1
 
@@ -157,13 +157,13 @@ def program_file(name: str, package: str) -> Path:
     return found
 
 
-def shared_libraries(binary: Path, environment: Mapping[str, str] = {}
+def shared_libraries(binary: Path, run: Sequence[str] = ()
                      ) -> Tuple[Path, ...]:
-    """Paths of the libraries that the loader gives @binary."""
+    """Paths of the libraries that the loader gives @binary, where a command
+    is run by @run."""
     found = []
-    output = subprocess.run(['ldd', str(binary)], text=True, check=False,
-                            capture_output=True,
-                            env={**os.environ, **environment})
+    output = subprocess.run([*run, 'ldd', str(binary)], text=True,
+                            check=False, capture_output=True)
     if output.returncode:
         raise BuildError(f'ldd {binary}: {output.stderr.strip()}')
     for line in output.stdout.splitlines():

@@ -13,6 +13,7 @@ Linux unpacks one archive after the other.
 
 import gzip
 import io
+import os
 import shlex
 import sys
 from contextlib import contextmanager
@@ -51,16 +52,18 @@ FILES = {
 
 def pack(tree: BuildTree, libvirt: Installation, image: Path) -> None:
     """Write @image, the host's with @libvirt in it."""
-    programs = [libvirt.below(libvirt.libvirtd), libvirt.below(libvirt.virsh),
-                *libvirt.drivers()]
-    schemas = libvirt.below(SCHEMAS)
-    files = {*programs, *schemas.glob('cpu_map/*'), *schemas.glob('schemas/*'),
-             *(library for program in programs for library in
-               shared_libraries(program, libvirt.environment(libvirt.root)))}
+    programs = [libvirt.libvirtd, libvirt.virsh, *libvirt.drivers()]
+    run = libvirt.command(os.getuid(), os.getgid())
+    schemas = libvirt.file(SCHEMAS)
+    files = {*programs, *(SCHEMAS / path.relative_to(schemas)
+                          for pattern in ('cpu_map/*', 'schemas/*')
+                          for path in schemas.glob(pattern)),
+             *(library for program in programs
+               for library in shared_libraries(program, run))}
     stream = io.BytesIO()
     archive = Archive(stream)
     for path in sorted(files):
-        archive.copy(libvirt.installed_name(path), path)
+        archive.copy(str(path).lstrip('/'), libvirt.file(path))
     for name, text in FILES.items():
         archive.file(name, text.encode())
     archive.folder('var/log')

@@ -3,27 +3,22 @@
 Where libvirt is: unpacked in the build directory, as scripts/packages does, or
 installed on the machine.
 
-What was unpacked runs in a mount namespace of its own, where its data is below
-/usr/share, the one place that libvirt takes from nothing else.
+What was unpacked is run by in-tree, so that it looks as if it were installed.
 """
 
 import os
 import subprocess
 from pathlib import Path
-from typing import Dict, List
+from typing import List
 
+IN_TREE = Path(__file__).resolve().parent / 'in-tree'
 DRIVERS = ('usr/lib/*/libvirt/connection-driver',
            'usr/lib*/libvirt/connection-driver')
 DRIVER = 'libvirt_driver_qemu.so'
 
-# sh -c with: the root, where it is to be seen, a command
-MOUNTED = ('mount --bind "$0" "$1" && '
-           'mount -t overlay overlay -o "lowerdir=$1/usr/share:/usr/share" '
-           '/usr/share && shift && exec "$@"')
-
 
 class Installation:
-    """One libvirt, below @root; '/' for the machine's."""
+    """One libvirt, whose files are below @root; '/' for the machine's."""
 
     libvirtd = Path('/usr/sbin/libvirtd')
     virsh = Path('/usr/bin/virsh')
@@ -33,42 +28,40 @@ class Installation:
 
     @classmethod
     def find(cls, top: Path) -> 'Installation':
-        """That of build directory @top, or else the machine's."""
-        unpacked = top / 'libvirt/tree'
-        return cls(unpacked.resolve() if unpacked.exists() else Path('/'))
+        """That which LIBVIRT_TREE names, that of build directory @top, or
+        else the machine's."""
+        named = os.environ.get('LIBVIRT_TREE')
+        unpacked = Path(named) if named else top / 'libvirt/tree'
+        return cls(unpacked.resolve() if named or unpacked.exists()
+                   else Path('/'))
 
     @property
     def is_unpacked(self) -> bool:
         """Is it in a build directory?"""
         return self.root != Path('/')
 
-    def below(self, path: Path) -> Path:
-        """The file that is @path where it is installed."""
-        return self.root / str(path).lstrip('/')
+    def file(self, path: Path) -> Path:
+        """The file that its programs see as @path: its own, or else the
+        machine's."""
+        unpacked = self.root / str(path).lstrip('/')
+        return unpacked if unpacked.exists() else path
 
     def drivers(self) -> List[Path]:
-        """QEMU's driver."""
-        return [folder / DRIVER for pattern in DRIVERS
-                for folder in self.root.glob(pattern)
-                if (folder / DRIVER).exists()]
-
-    def environment(self, root: Path) -> Dict[str, str]:
-        """What a program of it wants, where it is seen at @root."""
-        if not self.is_unpacked:
-            return {}
-        driver = root / self.drivers()[0].relative_to(self.root)
-        return {'LD_LIBRARY_PATH': str(driver.parents[2]),
-                'LIBVIRT_DRIVER_DIR': str(driver.parent)}
+        """QEMU's driver, as its programs see it."""
+        return [Path('/') / found.relative_to(self.root)
+                for pattern in DRIVERS
+                for found in self.root.glob(f'{pattern}/{DRIVER}')]
 
     def why_not(self) -> str:
         """Why no libvirt can be run from here, or ''."""
         if not self.drivers() or not all(
-                os.access(self.below(path), os.X_OK)
+                os.access(self.file(path), os.X_OK)
                 for path in (self.libvirtd, self.virsh)):
-            return 'there is no libvirt: make check-libvirt unpacks one'
+            return ('there is no libvirt: make check-libvirt or make '
+                    'check-libvirts unpacks it')
         if self.is_unpacked:
             tried = subprocess.run(
-                self.command(self.root, os.getuid(), os.getgid(), 'true'),
+                self.command(os.getuid(), os.getgid(), 'true'),
                 text=True, stdin=subprocess.DEVNULL, capture_output=True,
                 check=False)
             if tried.returncode:
@@ -77,10 +70,8 @@ class Installation:
                         'does as well')
         return ''
 
-    def command(self, place: Path, uid: int, gid: int,
-                *words: object) -> List[str]:
-        """How @words are run as a user, by that user or root; what was
-        unpacked is seen at @place, a folder."""
+    def command(self, uid: int, gid: int, *words: object) -> List[str]:
+        """How @words are run as a user, by that user or root."""
         text = [str(word) for word in words]
         root = os.getuid() == 0
         become = (['setpriv', f'--reuid={uid}', f'--regid={gid}',
@@ -88,11 +79,4 @@ class Installation:
                   ['unshare', f'--map-user={uid}', f'--map-group={gid}'])
         if not self.is_unpacked:
             return [*become, *text] if root and uid else text
-        return ['unshare', '--mount', *([] if root else ['--map-root-user']),
-                'sh', '-c', MOUNTED, str(self.root), str(place), *become, *text]
-
-    def installed_name(self, path: Path) -> str:
-        """The name, without a leading /, that file @path has where libvirt
-        is installed."""
-        return str(path.relative_to(self.root) if self.root in path.parents
-                   else path).lstrip('/')
+        return [str(IN_TREE), str(self.root), *become, *text]

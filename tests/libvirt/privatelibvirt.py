@@ -42,7 +42,7 @@ class Libvirt:
     def __enter__(self) -> 'Libvirt':
         # Short: the path of a socket has 107 bytes.
         self.folder = Path(tempfile.mkdtemp(prefix='libvirt-', dir='/tmp'))
-        for name in ('config', 'config/libvirt', 'cache', 'run', 'root'):
+        for name in ('config', 'config/libvirt', 'cache', 'run'):
             (self.folder / name).mkdir()
         # There is no virtlogd.
         (self.folder / 'config/libvirt/qemu.conf').write_text(
@@ -54,7 +54,7 @@ class Libvirt:
         with (self.folder / 'errors').open('wb') as errors:
             self._reaper = subprocess.Popen(
                 self._command(sys.executable, HERE / 'reaper.py',
-                              self._program(self._installation.libvirtd),
+                              self._installation.libvirtd,
                               '--daemon',
                               '--config', self.folder / 'libvirtd.conf',
                               '--pid-file', self.folder / 'pid'),
@@ -68,15 +68,10 @@ class Libvirt:
             raise
         return self
 
-    def _program(self, path: Path) -> Path:
-        """What is installed as @path, as the daemon's user sees it."""
-        return (self.folder / 'root' / str(path).lstrip('/')
-                if self._installation.is_unpacked else path)
-
     def _command(self, *words: object) -> List[str]:
         """How @words are run as the daemon's user."""
         return self._installation.command(
-            self.folder / 'root', self._user.pw_uid, self._user.pw_gid, *words)
+            self._user.pw_uid, self._user.pw_gid, *words)
 
     def _surroundings(self) -> Dict[str, object]:
         """Where, and in which environment, subprocess runs a program."""
@@ -85,14 +80,13 @@ class Libvirt:
             'HOME': str(self.folder),
             'XDG_CACHE_HOME': f'{self.folder}/cache',
             'XDG_CONFIG_HOME': f'{self.folder}/config',
-            'XDG_RUNTIME_DIR': f'{self.folder}/run',
-            **self._installation.environment(self.folder / 'root')}}
+            'XDG_RUNTIME_DIR': f'{self.folder}/run'}}
 
     def virsh(self, *arguments: object) -> str:
         """What virsh prints for @arguments; VirshError when it fails."""
         socket = self.folder / 'run/libvirt/libvirt-sock'
         done = subprocess.run(
-            self._command(self._program(self._installation.virsh), '-q', '-c',
+            self._command(self._installation.virsh, '-q', '-c',
                           f'qemu+unix:///session?socket={socket}', *arguments),
             text=True, stdin=subprocess.DEVNULL, capture_output=True,
             check=False, timeout=PATIENCE, **self._surroundings())
