@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-or-later
 """
 libvirt as the manager of a real host: a device that is assigned with
-<hostdev>, and through iommufd by the way that is left where <hostdev> has no
-word for it.
+<hostdev>, and through iommufd by what <hostdev> says of it, or by the way that
+is left where it has no word for it.
 """
 
 from pathlib import Path
@@ -31,6 +31,17 @@ HOSTDEV = '''
       <rom enabled='no'/>
     </hostdev>
 '''
+# libvirt opens the device and the iommufd: for one, or for all of a domain
+IOMMUFD = {
+    'device': {'hardware': BARE + HOSTDEV.replace(
+        '<rom', "<driver iommufd='yes'/><rom")},
+    'domain': {'hardware': BARE + HOSTDEV,
+               'elements': "<iommufd enabled='yes'/>"},
+}
+TOO_WIDE = ('host IOMMU dmar0 cannot back intel-iommu: address width is 48 '
+            f'in the guest, {WIDTH} on the host (use aw-bits={WIDTH}, in '
+            f"libvirt aw_bits='{WIDTH}', or leave it out to adopt the "
+            "host's)")
 
 
 @pytest.fixture(name='libvirt', scope='module')
@@ -60,10 +71,31 @@ def test_hostdev_that_does_not_fit(libvirt: LibvirtInHost) -> None:
         with Domain(libvirt, QEMU, {'aw_bits': '48'},
                     hardware=BARE + HOSTDEV):
             pass
-    assert ('host IOMMU dmar0 cannot back intel-iommu: address width is 48 '
-            f'in the guest, {WIDTH} on the host (use aw-bits={WIDTH}, in '
-            f"libvirt aw_bits='{WIDTH}', or leave it out to adopt the "
-            "host's)") in str(error.value)
+    assert TOO_WIDE in str(error.value)
+
+
+@pytest.mark.parametrize('of', IOMMUFD)
+def test_hostdev_with_iommufd(libvirt: LibvirtInHost, of: str) -> None:
+    """By file descriptors; it is as well known as what QEMU opens."""
+    with Domain(libvirt, QEMU, **IOMMUFD[of]) as domain:
+        shown = read_capabilities(domain)
+        assert shown.width == WIDTH
+        assert shown.cap & CAP_CM
+        viommu, = domain.qmp('query-viommu')
+        device, = viommu['devices']
+        assert {name: device[name] for name in ('unit', 'backend', 'source')
+                } == {'unit': 'dmar0', 'backend': 'iommufd-vfio',
+                      'source': 'iommufd'}
+
+
+def test_hostdev_with_iommufd_that_does_not_fit(libvirt: LibvirtInHost
+                                                ) -> None:
+    """virsh shows the same message."""
+    with pytest.raises(VirshError) as error:
+        with Domain(libvirt, QEMU, {'aw_bits': '48'}, **IOMMUFD['device']):
+            pass
+    assert '"id":"hostdev0","iommufd":"iommufd0","fd":' in str(error.value)
+    assert TOO_WIDE in str(error.value)
 
 
 def test_iommufd_follows_the_host(libvirt: LibvirtInHost) -> None:

@@ -83,12 +83,13 @@ class Manager(Protocol):
 
 class Domain:
     """A domain whose <iommu> has @driver for attributes of <driver>, with
-    other @hardware in XML, and with @objects, @devices and a device @first
-    of QEMU's and @properties of the intel-iommu that libvirt does not
-    know."""
+    other @hardware and @elements of the domain in XML, and with @objects,
+    @devices and a device @first of QEMU's and @properties of the intel-iommu
+    that libvirt does not know."""
 
     def __init__(self, libvirt: Manager, emulator: Path,
                  driver: Mapping[str, str] = {}, *, hardware: str = BARE,
+                 elements: str = '',
                  objects: Sequence[Mapping[str, object]] = (),
                  devices: Sequence[Mapping[str, object]] = (),
                  first: Optional[str] = None,
@@ -98,7 +99,7 @@ class Domain:
         self._xml = TEMPLATE.format(
             name=self.name, emulator=emulator, hardware=hardware,
             driver=tag('driver', driver) if driver else '',
-            extra=command_line(objects, devices, first) +
+            extra=elements + command_line(objects, devices, first) +
             (override(properties) if properties else ''))
 
     def __enter__(self) -> 'Domain':
