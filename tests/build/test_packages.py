@@ -205,7 +205,7 @@ def unpacks(debian):
         case $1 in
         --compare-versions)
             newest=$(printf '%s\\n' "$2" "$4" | sort -V | tail -n 1)
-            [ "$2" = "$newest" ] ;;
+            [ "$3" = ge ] && [ "$2" = "$newest" ] ;;
         -x) mkdir -p "$3/usr/bin" "$3/usr/sbin" "$3/lib/x86_64-linux-gnu"
             touch "$3/lib/x86_64-linux-gnu/libc.so.6"
             for name in bin/virsh sbin/libvirtd; do
