@@ -190,7 +190,7 @@ PLAN = '''
     esac'''
 INSTALLED = {'libc6': '2.36-9', 'libglib2.0-0t64': '2.84.4-3',
              'libssl3': '3.0.17-1', 'libvirt0': '11.3.0-3'}
-DOWNLOAD = ('download -q -o APT::Sandbox::User=root '
+DOWNLOAD = ('download -qq -o APT::Sandbox::User=root '
             'libc6=2.43-7 libvirt0=9.0.0-4 libyajl2=2.1.0-5')
 
 
