@@ -49,6 +49,8 @@ def suite_here(suite, codename, wanted=SUITE):
     match = re.fullmatch(f'({names})(-updates|-security|/updates)?', suite)
     if not match:
         return None
+    if wanted.endswith('-backports'):
+        return None if match.group(2) else wanted
     return wanted + (match.group(2) or '').replace('/updates', '-security')
 
 

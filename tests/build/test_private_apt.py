@@ -3,8 +3,8 @@
 
 import pytest
 
-from private_apt import (Apt, AptError, own_codename, read_deb822, read_one_line,
-                      read_sources, suite_here)
+from private_apt import (Apt, AptError, own_codename, read_deb822,
+                         read_one_line, read_sources, suite_here)
 
 KEY = '/usr/share/keyrings/debian-archive-keyring.gpg'
 
@@ -18,6 +18,15 @@ KEY = '/usr/share/keyrings/debian-archive-keyring.gpg'
     ('llvm-toolchain-bookworm', None), ('bookworm-pgdg', None)])
 def test_suite(suite, wanted):
     assert suite_here(suite, 'bookworm') == wanted
+
+
+@pytest.mark.parametrize('suite, wanted', [
+    ('bookworm', 'trixie-backports'), ('stable', 'trixie-backports'),
+    ('bookworm-updates', None), ('bookworm-security', None),
+    ('bookworm-backports', None), ('sid', None)])
+def test_suite_with_backports(suite, wanted):
+    """They are where the release is, whose own may not be named."""
+    assert suite_here(suite, 'bookworm', 'trixie-backports') == wanted
 
 
 def test_another_suite(tmp_path):
