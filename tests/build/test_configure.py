@@ -339,23 +339,27 @@ def test_without_apt_an_old_meson_has_to_be_in_the_source(checkout, elsewhere,
                               'in its source: meson, 1.5 or newer')
 
 
-def test_linux_source_that_is_not_there(checkout, qemu, tmp_path):
-    done = checkout.configure(f'--linux-source={tmp_path}/no')
+@pytest.mark.parametrize('option', ['linux', 'selftests'])
+def test_linux_source_that_is_not_there(option, checkout, qemu, tmp_path):
+    done = checkout.configure(f'--{option}-source={tmp_path}/no')
     assert done.returncode == 1
     assert said(done)[-1] == f'configure: {tmp_path}/no is not there'
 
 
-def test_linux_source_is_that_of_the_last_run(checkout, qemu, build, tmp_path):
+@pytest.mark.parametrize('option, pointer', [
+    ('linux', 'linux-source'), ('selftests', 'linux-source-7.3')])
+def test_linux_source_is_that_of_the_last_run(option, pointer, checkout, qemu,
+                                              build, tmp_path):
     """make calls with it again; a configure without goes back."""
     (tmp_path / 'l.tar').touch()
     args = [f'--qemu-source={qemu}']
-    assert checkout.configure(*args, f'--linux-source={tmp_path}/l.tar'
+    assert checkout.configure(*args, f'--{option}-source={tmp_path}/l.tar'
                               ).returncode == 0
     (build / 'configured').unlink()
     assert checkout.configure('--again').returncode == 0
-    assert (build / 'linux-source').exists()
+    assert (build / pointer).read_text() == f'{tmp_path}/l.tar'
     assert checkout.configure(*args).returncode == 0
-    assert not (build / 'linux-source').exists()
+    assert not (build / pointer).exists()
 
 
 def test_debian_mirror_gives_linux(checkout, debian, qemu, build):

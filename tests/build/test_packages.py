@@ -135,6 +135,60 @@ def test_linux_that_configure_was_given(ask, debian, build):
                                        'iproute2']
 
 
+# --- the Linux of the selftests
+
+def test_linux_of_the_selftests_is_unpacked(ask, debian, build):
+    """From the backports of the mirror that configure was given, once; it is
+    not installed."""
+    debian.fake('apt-get', '''
+        case " $* " in *" download "*) touch linux-source-7.3_1_all.deb ;; esac
+        ''')
+    debian.fake('dpkg', '''
+        [ "$1" != -x ] || { mkdir -p "$3/usr/src"
+                            touch "$3/usr/src/linux-source-7.3.tar.xz"; }''')
+    (build / 'configure.options').write_text(
+        "set -- '--debian-mirror=http://mirror/debian' '--no-install' '--'\n")
+    status, said = ask('selftests')
+    assert status == 0
+    assert said[0] == ("packages: unpacking for the selftests alone, from "
+                       "Debian 13's backports: linux-source-7.3")
+    pointer = build / 'linux-source-7.3'
+    tarball = f'{build}/linux-7.3/usr/src/linux-source-7.3.tar.xz'
+    assert pointer.read_text() == tarball
+    assert 'http://mirror/debian trixie-backports main' in (
+        build / 'apt-backports/sources.list.d/debian.list').read_text()
+    downloads = debian.calls('apt-get')
+    assert downloads[-1].endswith('linux-source-7.3/trixie-backports')
+    assert 'install' not in ' '.join(downloads).split()
+    pointer.unlink()        # as configure leaves it
+    assert ask('selftests') == (0, [])
+    assert pointer.read_text() == tarball
+    assert debian.calls('apt-get') == downloads
+
+
+def test_linux_of_the_selftests_that_configure_was_given(ask, debian, build):
+    bare(debian)
+    (build / 'linux-source-7.3').write_text('/linux.tar.xz')
+    assert ask('selftests')[0] == 0
+    assert debian.calls('apt-get') == [f'{APT} ccache python3-pytest '
+                                       'uuid-dev']
+    assert (build / 'linux-source-7.3').read_text() == '/linux.tar.xz'
+
+
+def test_linux_of_the_selftests_that_cannot_be_had(ask, debian, build):
+    (build / 'configure.options').write_text(
+        "set -- '--debian-mirror=http://mirror/debian' '--'\n")
+    remedy = ('fetch a linux-7.3.x.tar.xz from www.kernel.org and give '
+              './configure --selftests-source=TARBALL')
+    status, said = ask('selftests')
+    assert status == 1
+    assert said[-1] == f'packages: that failed: {remedy}'
+    assert not (build / 'linux-source-7.3').exists()
+    debian.become_another()
+    assert ask('selftests')[1][-1] == (
+        f'packages: the selftests want Linux: {remedy}')
+
+
 # --- where there is no apt
 
 def test_all_there(ask, debian):
@@ -287,10 +341,11 @@ def test_libvirts_without_apt(ask, debian, build):
                                    "fetch Debian's libvirts"])
 
 
-def test_steps_of_the_makefile_are_known(ask, debian):
+def test_steps_of_the_makefile_are_known(ask, debian, build):
     calls = re.findall(r'\$\(call (?:step|check|with),([^$)]+)',
                        (TOP / 'Makefile').read_text())
     assert len(calls) > 10
     unpacks(debian)
+    (build / 'linux-source-7.3').write_text('/linux.tar.xz')
     for steps in calls:
         assert ask(*steps.split())[0] == 0, steps
