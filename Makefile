@@ -41,6 +41,8 @@ check-lab:	## a Linux host and guest with VFIO, on an emulated IOMMU
 	$(call check,lab)
 check-lab-long:	## the lab's long ones: endurance, costs, failover, vDPA
 	$(call check,lab-long)
+check-selftests:	## Linux' own VFIO selftests, on the lab's hosts (long)
+	$(call check,selftests)
 check-libvirt:	## domains of a private libvirtd, and what it probes
 	$(call check,libvirt)
 check-libvirts:	## the same with those of Debian 12, 13 and testing (long)
@@ -85,11 +87,11 @@ clean:		## remove the build directory
 	rm -rf "$$(realpath -m "$(BUILD_DIR)")" "$(BUILD_DIR)"
 help:		## this list
 	@sed -n 's/^\([a-z-]*\):\t*## \(.*\)/  make \1\t\2/p' Makefile | \
-		expand -t 22
+		expand -t 24
 	@echo "make BUILD_DIR=DIR ... for a build directory other than build"
 
 .PHONY: all base full kernel image demo docs check check-series check-unit \
-	check-qtest check-lab check-lab-long check-libvirt check-libvirts \
-	check-full check-build check-sanitize check-storm check-random coverage \
-	bench check-bisect check-mingw fuzz series debian-source install clean \
-	help
+	check-qtest check-lab check-lab-long check-selftests check-libvirt \
+	check-libvirts check-full check-build check-sanitize check-storm \
+	check-random coverage bench check-bisect check-mingw fuzz series \
+	debian-source install clean help

@@ -22,6 +22,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Callable, Iterator, Optional, Sequence, Tuple
 
+from buildtree import BuildTree
+
 PR_SET_PDEATHSIG = 1
 
 
@@ -129,13 +131,15 @@ def run_step(what: str, command: Sequence[object], cwd: Path, log: Path,
         raise BuildError(f'{what} failed; the whole output is in {log}')
 
 
-def main(build: Callable[[Path], None]) -> None:
-    """Run @build on the directory named in argv; one sentence on errors."""
-    if len(sys.argv) != 2:
-        sys.exit(f'usage: {Path(sys.argv[0]).name} BUILD-DIRECTORY')
+def main(build: Callable[[BuildTree], None]) -> None:
+    """Run @build on the directory named in argv, and its Linux; one sentence
+    on errors."""
+    if len(sys.argv) not in (2, 3):
+        sys.exit(f'usage: {Path(sys.argv[0]).name} BUILD-DIRECTORY [LINUX]')
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(128 + signal.SIGTERM))
     try:
-        build(Path(sys.argv[1]).absolute())
+        build(BuildTree.from_environment(*sys.argv[2:],
+                                         top=Path(sys.argv[1])))
     except (BuildError, OSError) as error:
         sys.exit(f'{Path(sys.argv[0]).name}: {error}')
     except KeyboardInterrupt:

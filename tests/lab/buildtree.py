@@ -3,7 +3,8 @@
 Where the build directory keeps what the lab is made of.
 
 Every other file of the lab asks here and joins no path below the build
-directory itself. The lab writes below `lab` and `kernel` alone.
+directory itself. The lab writes below `lab` and `kernel` alone, or below
+`lab-7.3` and `kernel-7.3` where that is its Linux.
 """
 
 import os
@@ -11,23 +12,34 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Optional
 
+LINUX = '6.12'
+LINUX_OF_SELFTESTS = '7.3'
+
 
 @dataclass(frozen=True)
 class BuildTree:
-    """The layout of one build directory; owns no file in it."""
+    """The layout of one build directory; owns no file in it. Linux, in host
+    and guest, is of version @linux."""
 
     top: Path
+    linux: str = LINUX
     counted: bool = False       # what runs in the lab counts its lines
 
     @classmethod
-    def from_environment(cls, top: Optional[Path] = None) -> 'BuildTree':
+    def from_environment(cls, linux: str = LINUX,
+                         top: Optional[Path] = None) -> 'BuildTree':
         """The build directory @top, else named by BUILD_DIR, else `build` of
         the checkout this file stands in; counted where LAB_COUNTED is
         set."""
         checkout = Path(__file__).resolve().parents[2]
         return cls((top or Path(os.environ.get('BUILD_DIR')
-                                or checkout / 'build')).absolute(),
+                                or checkout / 'build')).absolute(), linux,
                    bool(os.environ.get('LAB_COUNTED')))
+
+    def _of_linux(self, name: str) -> Path:
+        """What each Linux has its own of."""
+        return self.top / (name if self.linux == LINUX
+                           else f'{name}-{self.linux}')
 
     @property
     def qemu(self) -> Path:
@@ -70,7 +82,7 @@ class BuildTree:
     def linux_source(self) -> Path:
         """Names the tarball of Linux that configure was given; there when
         it was."""
-        return self.top / 'linux-source'
+        return self._of_linux('linux-source')
 
     @property
     def linux_headers(self) -> Path:
@@ -80,17 +92,23 @@ class BuildTree:
     @property
     def kernel_work(self) -> Path:
         """Where the kernel is unpacked and built."""
-        return self.top / 'kernel'
+        return self._of_linux('kernel')
 
     @property
     def lab(self) -> Path:
         """What the lab made: kernel, image, logs."""
-        return self.top / 'lab'
+        return self._of_linux('lab')
 
     @property
     def kernel(self) -> Path:
         """The kernel of host and guest."""
         return self.lab / 'bzImage'
+
+    @property
+    def selftests(self) -> Path:
+        """A folder with the selftests of that kernel; there where it has
+        any."""
+        return self.lab / 'selftests'
 
     @property
     def image(self) -> Path:
