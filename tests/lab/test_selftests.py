@@ -114,7 +114,8 @@ def run_selftests(machine: Union[Host, Guest], name: str, timeout: float,
             f'{number} {what}' for what, number in seen.items()))
     reasons = ', '.join(f'{number} skipped: {reason.strip()}'
                         for reason, number in skipped.items())
-    record_property('NOTE', f'selftests, {name}: {passed} passed; {reasons}')
+    record_property('NOTE', f'selftests, {name}: {passed} passed, '
+                            f'{len(failed)} failed, {reasons}')
     assert not failed, '\n'.join(failed)
     assert skipped.total() == 5
 
