@@ -46,14 +46,21 @@ def test_nothing_found(run):
     assert one.good
     assert (one.executions, one.edges) == (4711, 23)
     assert [(line[0], *line[2:]) for line in ledger] == [
-        ('host-iommu', '0.00', '23', '0')]
+        ('host-iommu', '0.00', '23', '0', '0.00')]
+
+
+def test_how_long_nothing_was_new(run):
+    """The 64th of 4711 inputs brought the last edge."""
+    one, _ = run(GOES_ON + "echo '#65 REDUCE cov: 23 ft: 12 corp: 3/8b'\n")
+    one.hours = 2
+    assert one.quiet == 2 * (1 - 64 / 4711)
 
 
 def test_found(run, capsys):
     one, ledger = run(FINDS)
     assert not one.good
     assert (one.executions, one.edges) == (7, 5)
-    assert ledger[0][-1] == '1'
+    assert ledger[0][4] == '1'
     told = capsys.readouterr().out
     assert str(one.found[0]) in told
     assert one.fuzzer.repeat('host-iommu', one.found[0]) in told
