@@ -466,7 +466,8 @@ MemTxResult host_iommu_test_dma(HostIOMMUTestMember *member, hwaddr addr,
     uint8_t *bytes = buf;
     hwaddr output;
 
-    if (!g->attached || g->blocked) {
+    /* A vCPU may be on its way to the registers of a device that has gone */
+    if (!g || !g->attached || g->blocked) {
         return MEMTX_ACCESS_ERROR;
     }
     while (len) {

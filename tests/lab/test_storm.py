@@ -33,10 +33,15 @@ OURS = re.compile(r'/(intel_iommu|host[-_]iommu|dma-testdev|viommu)[^/]*\.c:')
 SCALABLE = 'x-scalable-mode=on,x-flts=on'
 EMULATED = ['dma-testdev', 'dma-testdev,listen=on', 'dma-testdev',
             'dma-testdev']
+# a host that nests, with two of its devices in one group
+NESTS = ('host-iommu-testdev,iommu-type=intel-vtd,source=iommufd,unit=dmar0,'
+         'vtd-cap=0x1000000002f0000,vtd-ecap=0xc80004000004,x-group=')
 MODES = {
     'legacy': ('intel-iommu,caching-mode=on,device-iotlb=on', EMULATED),
     'first-stage': (f'intel-iommu,device-iotlb=on,{SCALABLE}',
                     [name.partition(',')[0] for name in EMULATED]),
+    'host-nests': (f'intel-iommu,{SCALABLE}',
+                   [NESTS + group for group in '1122']),
 }
 
 
